@@ -1,0 +1,89 @@
+"""Scores of a candidate beside its parent, and the verdict a gate gives."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a candidate must keep to. ``epsilon``: the most right-before-wrong-now examples (paper §1)."""
+
+    epsilon: int = 2
+    target: float = 0.96
+
+
+@dataclass(frozen=True, slots=True)
+class SetReport:
+    """One evaluation set: counts, and the ids that were right before and are wrong now."""
+
+    name: str
+    total: int
+    right_before: int
+    right_after: int
+    regressed: tuple[str, ...]
+
+    @property
+    def regressions(self) -> int:
+        return len(self.regressed)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationReport:
+    """All sets of one candidate.
+
+    ``heldout`` are failures nothing was trained on, ``regression`` passing traffic, ``earlier`` the
+    evaluation sets of every earlier checkpoint. ``mcnemar_p`` is exact and two-sided over all rows.
+    """
+
+    candidate: str
+    heldout: SetReport
+    regression: SetReport
+    earlier: tuple[SetReport, ...]
+    mcnemar_p: float
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def score(self) -> float:
+        """a(π): share of the held-out failures that are right now."""
+        return self.heldout.right_after / self.heldout.total if self.heldout.total else 0.0
+
+    @property
+    def score_before(self) -> float:
+        return self.heldout.right_before / self.heldout.total if self.heldout.total else 0.0
+
+    @property
+    def regressions(self) -> int:
+        """r(π; R) of the worst set: each set must keep to ε by itself (paper §2.6 step 7)."""
+        return max(s.regressions for s in (self.regression, *self.earlier))
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Within ε on every set and better on the held-out failures: may be promoted."""
+
+    report: EvaluationReport
+
+
+@dataclass(frozen=True, slots=True)
+class Regressed:
+    """Breaks more than ε of what was right on at least one set."""
+
+    report: EvaluationReport
+    sets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotBetter:
+    """Keeps what was right but repairs nothing that was held out."""
+
+    report: EvaluationReport
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Could not be evaluated: the reason says why (for example a corrupt adapter file)."""
+
+    candidate: str
+    reason: str
+
+
+Verdict = Admitted | Regressed | NotBetter | Unusable

@@ -1,0 +1,83 @@
+"""A pipeline π = (D, H, S): everything that decides what a trained model will be (paper §2.1)."""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from shared.domain.ids import content_digest
+
+
+class Method(StrEnum):
+    LORA = "lora"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class DataSpec:
+    """D: how a training set is composed.
+
+    The three shares are fractions of the whole and sum to 1 (paper §2.6 step 5). ``size`` is the
+    number of rows aimed at; fewer are taken when the material does not suffice.
+    """
+
+    gold: float = 0.50
+    hard: float = 0.33
+    replay: float = 0.17
+    size: int = 1200
+    max_label_ratio: float = 3.0
+    seed: int = 17
+
+    def __post_init__(self) -> None:
+        total = self.gold + self.hard + self.replay
+        if abs(total - 1.0) > 1e-6 or min(self.gold, self.hard, self.replay) < 0:
+            raise ValueError(f"shares gold/hard/replay sum to {total:.3f}: they must sum to 1")
+        if self.size < 1:
+            raise ValueError(f"size={self.size}: a training set needs at least 1 row")
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameters:
+    """H: how the weights are fitted. ``lora_rank`` is used by LoRA only."""
+
+    base_model: str
+    learning_rate: float
+    epochs: int = 5
+    batch_size: int = 32
+    lora_rank: int = 16
+    warmup_share: float = 0.1
+    weight_decay: float = 0.01
+    max_tokens: int = 128
+    seed: int = 17
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "lora_rank", "max_tokens"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
+        if not 0 < self.learning_rate < 1:
+            raise ValueError(f"learning_rate={self.learning_rate}: must lie between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """S: which way of learning is used."""
+
+    method: Method = Method.LORA
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """H and S together: one configuration that can be trained on any D."""
+
+    hyperparameters: Hyperparameters
+    strategy: Strategy
+
+    @property
+    def digest(self) -> str:
+        """Content digest: equal recipes train equal models on equal data."""
+        return content_digest(asdict(self))
+
+    @property
+    def name(self) -> str:
+        """A short readable name, for progress bars and reports."""
+        h = self.hyperparameters
+        rank = f" r{h.lora_rank}" if self.strategy.method is Method.LORA else ""
+        return f"{self.strategy.method}{rank} lr{h.learning_rate:g} ×{h.epochs}"

@@ -1,0 +1,91 @@
+"""Rows of data sets, and how they travel: JSON lines, one row a line."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared.errors import BadInput
+
+
+class Role(StrEnum):
+    """Why a row is in a training set (paper §2.6 step 5)."""
+
+    GOLD = "gold"
+    HARD = "hard"
+    REPLAY = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An input and its right output; ``id`` is the trace it came from."""
+
+    id: str
+    text: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRow:
+    """A failure to repair: what was answered, what was right, which pattern it belongs to."""
+
+    id: str
+    text: str
+    target: str
+    output: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRow:
+    """A row of a training set, with its role, its source and the reason it was taken."""
+
+    id: str
+    text: str
+    target: str
+    role: Role
+    source: str
+    reason: str
+
+
+class EvalPart(StrEnum):
+    HELDOUT = "heldout"
+    REGRESSION = "regression"
+
+
+@dataclass(frozen=True, slots=True)
+class EvalRow:
+    """A row of an evaluation set. ``right_before`` is what production recorded of the parent."""
+
+    id: str
+    text: str
+    target: str
+    part: EvalPart
+    right_before: bool
+
+
+AnyRow = TypeVar("AnyRow", Row, FailureRow, TrainingRow, EvalRow)
+
+
+def dump_rows(rows: Iterable[AnyRow]) -> bytes:
+    """JSON lines, in the order given; equal rows give equal bytes."""
+    return b"".join(
+        json.dumps(asdict(row), ensure_ascii=False, sort_keys=True).encode() + b"\n" for row in rows
+    )
+
+
+def load_rows(data: bytes, kind: type[AnyRow]) -> list[AnyRow]:
+    """Rows of one kind. Raises BadInput naming the line that does not fit."""
+    adapter = TypeAdapter(kind)
+    rows: list[AnyRow] = []
+    for number, line in enumerate(data.splitlines(), 1):
+        try:
+            rows.append(adapter.validate_json(line))
+        except ValidationError as error:
+            raise BadInput(
+                f"line {number} is not a {kind.__name__}: {error.errors()[0]['msg']}"
+            ) from None
+    return rows

@@ -1,0 +1,289 @@
+"""Every message, in pipeline order, each naming its topic.
+
+Facts are in the past tense. The Kafka key is the model's name, so one model's events stay in order.
+Messages carry ids, references and digests, never data sets or weights. Unknown fields are ignored,
+an unknown ``schema_version`` is refused.
+"""
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from shared.domain.artifacts import ArtifactRef
+from shared.domain.evaluation import EvaluationReport
+from shared.domain.lineage import DeployedModel
+from shared.domain.pipeline import DataSpec, Recipe
+from shared.domain.tasks import Task
+from shared.domain.traces import Verdict
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class Event(BaseModel):
+    """What all messages share. ``id`` is derived from the event's cause: a repeat has the same id."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    topic: ClassVar[str]
+
+    schema_version: Literal[1] = 1
+    id: Id
+    model: Name
+
+
+# Serving → diagnoser
+
+
+class TraceLogged(Event):
+    """A request that serving answered. ``reference`` is the right output where serving knows it."""
+
+    topic: ClassVar[str] = "inference.traces"
+    model_version: int = Field(ge=0)
+    input: str = Field(min_length=0)
+    output: str
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    reference: str | None = None
+    occurred_at: datetime
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+
+class FeedbackGiven(Event):
+    """A judgement of one trace. ``human`` supersedes every automatic judgement."""
+
+    topic: ClassVar[str] = "inference.feedback"
+    trace_id: Id
+    verdict: Verdict
+    corrected_output: str | None = None
+    human: bool = False
+    reason: str = ""
+
+
+# Operators → services
+
+
+class ModelRegistered(Event):
+    """A model that is already in production and shall be improved from now on."""
+
+    topic: ClassVar[str] = "model.registered"
+    task: Task
+    base_model: str
+    adapter: ArtifactRef
+    training_set: ArtifactRef | None = None
+    evaluation_set: ArtifactRef | None = None
+
+
+class ImprovementRequested(Event):
+    """Diagnose what failed so far, without waiting for the thresholds."""
+
+    topic: ClassVar[str] = "improvement.requested"
+
+
+class RollbackRequested(Event):
+    """Put an earlier version back; without ``to_version`` the one deployed before."""
+
+    topic: ClassVar[str] = "rollback.requested"
+    to_version: int | None = Field(default=None, ge=1)
+    reason: str = "requested by an operator"
+
+
+# Diagnoser → controller
+
+
+class PatternSummary(BaseModel):
+    """An error pattern in a line, for people who watch the topic."""
+
+    name: str
+    size: int
+    share: float
+
+
+class FailuresDiagnosed(Event):
+    """Failures of the deployed version, grouped and split; a run may begin.
+
+    ``diagnosis`` is a folder: ``patterns.json``, ``repair.jsonl``, ``passes.jsonl`` and
+    ``embeddings.npy`` (rows: repair, then passes). ``evaluation_set`` holds the held-out failures
+    and the regression set.
+    """
+
+    topic: ClassVar[str] = "failures.diagnosed"
+    deployed_version: int
+    diagnosis: ArtifactRef
+    evaluation_set: ArtifactRef
+    failures: int
+    repair: int
+    heldout: int
+    regression: int
+    patterns: tuple[PatternSummary, ...]
+
+
+# The iteration: controller → synthesizer → trainer → verifier → controller
+
+
+class IterationRequested(Event):
+    """Train these recipes on a training set composed as D from this diagnosis."""
+
+    topic: ClassVar[str] = "iteration.requested"
+    run_id: Id
+    iteration: int
+    deployed: DeployedModel
+    diagnosis: ArtifactRef
+    evaluation_set: ArtifactRef
+    data: DataSpec
+    recipes: tuple[Recipe, ...]
+    move: str
+
+
+class Composition(BaseModel):
+    """How a training set came out: rows by role and label, and what the controls took out."""
+
+    rows: int
+    gold: int
+    hard: int
+    replay: int
+    labels: int
+    dropped: dict[str, int] = Field(default_factory=dict)
+
+
+class TrainingSetSynthesized(Event):
+    """A training set is ready. ``training_set`` is the JSONL file, ``manifest`` says why each row is in."""
+
+    topic: ClassVar[str] = "trainingset.synthesized"
+    run_id: Id
+    iteration: int
+    deployed: DeployedModel
+    evaluation_set: ArtifactRef
+    training_set: ArtifactRef
+    manifest: ArtifactRef
+    composition: Composition
+    recipes: tuple[Recipe, ...]
+
+
+class TrainingProgressed(Event):
+    """For those who watch: how far one candidate's training is."""
+
+    topic: ClassVar[str] = "training.progressed"
+    run_id: Id
+    iteration: int
+    candidate: Id
+    recipe: str
+    step: int
+    steps: int
+    loss: float | None = None
+
+
+class Candidate(BaseModel):
+    """A trained adapter, ready to be verified."""
+
+    model_config = ConfigDict(frozen=True)
+    id: Id
+    recipe: Recipe
+    adapter: ArtifactRef
+    train_seconds: float
+
+
+class CandidatesTrained(Event):
+    """At least one candidate was trained; ``failed`` names the others and why."""
+
+    topic: ClassVar[str] = "candidates.trained"
+    run_id: Id
+    iteration: int
+    deployed: DeployedModel
+    evaluation_set: ArtifactRef
+    training_set: ArtifactRef
+    candidates: tuple[Candidate, ...]
+    failed: dict[str, str] = Field(default_factory=dict)
+
+
+class CandidateVerdict(BaseModel):
+    """The gate's verdict of one candidate. ``outcome`` names the verdict type."""
+
+    model_config = ConfigDict(frozen=True)
+    candidate: Candidate
+    outcome: Literal["admitted", "regressed", "not_better", "unusable"]
+    reason: str
+    report: EvaluationReport | None
+
+
+class CandidatesVerified(Event):
+    """Every candidate of an iteration has a verdict."""
+
+    topic: ClassVar[str] = "candidates.verified"
+    run_id: Id
+    iteration: int
+    training_set: ArtifactRef
+    verdicts: tuple[CandidateVerdict, ...]
+    inference_seconds: float
+
+
+class StepFailed(Event):
+    """A step of an iteration cannot be done; the run ends with this reason."""
+
+    topic: ClassVar[str] = "step.failed"
+    run_id: Id
+    iteration: int
+    step: Literal["synthesize", "train", "verify"]
+    reason: str
+
+
+# Controller → serving and ops
+
+
+class ModelPromoted(Event):
+    """Serve this version from now on. Also published when a model is first registered."""
+
+    topic: ClassVar[str] = "model.promoted"
+    deployed: DeployedModel
+    deployment: int
+    run_id: Id | None
+    reason: str
+    occurred_at: datetime
+
+
+class ModelRolledBack(Event):
+    """Serve this earlier version again from now on."""
+
+    topic: ClassVar[str] = "model.rolled_back"
+    deployed: DeployedModel
+    deployment: int
+    from_version: int
+    reason: str
+    occurred_at: datetime
+
+
+class RunClosed(Event):
+    """A run has ended. ``declined`` runs never began: another one was active."""
+
+    topic: ClassVar[str] = "run.closed"
+    run_id: Id
+    diagnosis_event: Id
+    outcome: Literal["promoted", "not_promoted", "failed", "declined"]
+    reason: str
+    iterations: int
+    seconds: float
+
+
+EVENTS: tuple[type[Event], ...] = (
+    TraceLogged,
+    FeedbackGiven,
+    ModelRegistered,
+    ImprovementRequested,
+    RollbackRequested,
+    FailuresDiagnosed,
+    IterationRequested,
+    TrainingSetSynthesized,
+    TrainingProgressed,
+    CandidatesTrained,
+    CandidatesVerified,
+    StepFailed,
+    ModelPromoted,
+    ModelRolledBack,
+    RunClosed,
+)
+
+TOPICS: tuple[str, ...] = tuple(event.topic for event in EVENTS)
+
+
+def dead_letter_topic(topic: str) -> str:
+    """Where messages of a topic go that can never be handled."""
+    return f"{topic}.dlq"

@@ -1,0 +1,114 @@
+"""Work for the compute plane: a JSON spec in, a JSON result and artifacts out.
+
+A spec carries references only. ``shared.jobs`` runs it inside Ray; this module stays free of torch
+so that services can speak of work without being able to do it.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from shared.domain.artifacts import ArtifactRef
+from shared.domain.pipeline import Recipe
+from shared.domain.tasks import Task
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EmbedSpec(_Frozen):
+    """Embed the ``text`` of every row of a JSONL artifact with the base encoder."""
+
+    kind: Literal["embed"] = "embed"
+    base_model: str
+    texts: ArtifactRef
+
+
+class EmbedResult(_Frozen):
+    """``embeddings``: a .npy file, float32 [rows, dim], rows L2-normalised, in the order of the texts."""
+
+    kind: Literal["embed"] = "embed"
+    embeddings: ArtifactRef
+
+
+class CandidateSpec(_Frozen):
+    """One configuration to train; the id is derived from the run, the iteration and the recipe."""
+
+    id: str
+    recipe: Recipe
+
+
+class TrainSpec(_Frozen):
+    """Train every candidate from its base model on one training set, in parallel."""
+
+    kind: Literal["train"] = "train"
+    task: Task
+    training_set: ArtifactRef
+    candidates: tuple[CandidateSpec, ...]
+
+
+class TrainedCandidate(_Frozen):
+    """A trained adapter (a folder artifact, safetensors only) and what it cost."""
+
+    id: str
+    recipe: Recipe
+    adapter: ArtifactRef
+    final_loss: float
+    train_seconds: float
+    examples_per_second: float
+
+
+class FailedCandidate(_Frozen):
+    id: str
+    recipe: Recipe
+    reason: str
+
+
+class TrainResult(_Frozen):
+    kind: Literal["train"] = "train"
+    trained: tuple[TrainedCandidate, ...]
+    failed: tuple[FailedCandidate, ...]
+
+
+class ModelSpec(_Frozen):
+    """A model to evaluate: an adapter on its base; ``adapter.json`` inside names the base model."""
+
+    id: str
+    adapter: ArtifactRef
+
+
+class EvaluateSpec(_Frozen):
+    """Predict every row of every set with every model. Rows are JSONL with ``id`` and ``text``."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    models: tuple[ModelSpec, ...]
+    sets: tuple[ArtifactRef, ...]
+
+
+class EvaluateResult(_Frozen):
+    """``predictions``: JSONL rows ``{"model", "id", "output", "confidence"}``, one for each model and row id.
+
+    ``broken`` maps a model's id to the reason it could not be loaded.
+    """
+
+    kind: Literal["evaluate"] = "evaluate"
+    predictions: ArtifactRef
+    broken: dict[str, str] = Field(default_factory=dict)
+    inference_seconds: float
+
+
+class CandidateProgress(_Frozen):
+    """How far one training is; written often, so that a watcher can report it."""
+
+    candidate: str
+    step: int
+    steps: int
+    loss: float | None = None
+
+
+JobSpec = Annotated[EmbedSpec | TrainSpec | EvaluateSpec, Field(discriminator="kind")]
+JobResult = Annotated[EmbedResult | TrainResult | EvaluateResult, Field(discriminator="kind")]
+
+JOB_SPEC: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
+JOB_RESULT: TypeAdapter[JobResult] = TypeAdapter(JobResult)
