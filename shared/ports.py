@@ -1,10 +1,12 @@
 """What the services need from the world, as Protocols; adapters and fakes implement them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import datetime
+from typing import Any, Protocol
 
 from shared.domain.artifacts import ArtifactRef
+from shared.events import Event
 from shared.job_specs import CandidateProgress, JobResult, JobSpec
 
 
@@ -85,3 +87,36 @@ class ArtifactStore(Protocol):
     def list_state(self, prefix: str) -> Sequence[str]:
         """Paths of the mutable files below a prefix."""
         ...
+
+
+class DocumentStore(Protocol):
+    """Small JSON-like documents with an ``_id`` and a ``version``, changed by compare-and-set."""
+
+    async def get(self, collection: str, document_id: str) -> dict[str, Any] | None:
+        """One document, or None. All methods raise TransientError when the database is away."""
+        ...
+
+    async def insert(self, collection: str, document: dict[str, Any]) -> bool:
+        """Store a new document with version 1; False when the id is taken (nothing changes)."""
+        ...
+
+    async def replace(self, collection: str, document: dict[str, Any]) -> None:
+        """Store the next version of a document read before. Raises Conflict when it moved on."""
+        ...
+
+    async def delete(self, collection: str, document_id: str) -> None:
+        """Remove a document; an absent one is fine."""
+        ...
+
+    async def find(self, collection: str, where: dict[str, Any]) -> list[dict[str, Any]]:
+        """All documents whose fields equal the given values."""
+        ...
+
+
+class Publisher(Protocol):
+    """Where events go. Raises TransientError when the broker is away."""
+
+    async def publish(self, event: Event) -> None: ...
+
+
+Clock = Callable[[], datetime]

@@ -1,6 +1,9 @@
 """Scores of a candidate beside its parent, and the verdict a gate gives."""
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Admitted:
     """Within ε on every set and better on the held-out failures: may be promoted."""
 
     report: EvaluationReport
+    kind: Literal["admitted"] = "admitted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class Regressed:
 
     report: EvaluationReport
     sets: tuple[str, ...]
+    kind: Literal["regressed"] = "regressed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,7 @@ class NotBetter:
     """Keeps what was right but repairs nothing that was held out."""
 
     report: EvaluationReport
+    kind: Literal["not_better"] = "not_better"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,8 @@ class Unusable:
 
     candidate: str
     reason: str
+    kind: Literal["unusable"] = "unusable"
 
 
-Verdict = Admitted | Regressed | NotBetter | Unusable
+# Discriminated: read back without it, a stored NotBetter would be Admitted (the same fields).
+Verdict = Annotated[Admitted | Regressed | NotBetter | Unusable, Field(discriminator="kind")]

@@ -17,6 +17,7 @@ class DataSpec:
 
     The three shares are fractions of the whole and sum to 1 (paper §2.6 step 5). ``size`` is the
     number of rows aimed at; fewer are taken when the material does not suffice.
+    ``surgical`` targeted examples are added for each remaining pattern (paper §2.4).
     """
 
     gold: float = 0.50
@@ -25,6 +26,7 @@ class DataSpec:
     size: int = 1200
     max_label_ratio: float = 3.0
     seed: int = 17
+    surgical: int = 0
 
     def __post_init__(self) -> None:
         total = self.gold + self.hard + self.replay

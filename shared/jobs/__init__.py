@@ -1,0 +1,1 @@
+"""Everything that touches a model; runs inside Ray jobs, never inside a service."""

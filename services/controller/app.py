@@ -1,0 +1,61 @@
+"""Composition root of the controller: settings → adapters → FastStream app."""
+
+from collections.abc import Sequence
+
+from faststream.asgi import AsgiFastStream
+from pydantic import TypeAdapter
+
+from services.controller.domain.policy import Budget
+from services.controller.domain.registry import ModelRecord
+from services.controller.domain.run import Run
+from services.controller.handlers import ControllerHandlers
+from services.controller.leases import Leases
+from services.controller.ledger import Ledger
+from services.controller.runs import Runs
+from services.controller.settings import ControllerSettings
+from shared.adapters.kafka import subscribe
+from shared.domain.evaluation import Limits
+from shared.events import (
+    CandidatesVerified,
+    FailuresDiagnosed,
+    ModelRegistered,
+    RollbackRequested,
+    StepFailed,
+)
+from shared.parts import Parts, RealParts, utc_now
+from shared.ports import Clock
+from shared.service import Loop
+
+NAME = "controller"
+
+
+def create_app(settings: ControllerSettings) -> AsgiFastStream:
+    """The service over the real parts."""
+    parts = RealParts.connect(settings, service=NAME)
+    return parts.app(wire(settings, parts, utc_now))
+
+
+def wire(settings: ControllerSettings, parts: Parts, clock: Clock) -> Sequence[Loop]:
+    """Connect handlers to topics; returns the loops the service must run."""
+    models = Ledger(parts.documents, parts.publisher, "models", TypeAdapter(ModelRecord))
+    runs = Runs(
+        Ledger(parts.documents, parts.publisher, "runs", TypeAdapter(Run)),
+        models,
+        Leases(parts.documents),
+        clock,
+        limits=Limits(epsilon=settings.epsilon, target=settings.target),
+        budget=Budget(settings.max_iterations, settings.max_minutes),
+    )
+    handlers = ControllerHandlers(runs, models, clock)
+    for event, handle in (
+        (ModelRegistered, handlers.on_model_registered),
+        (FailuresDiagnosed, handlers.on_failures_diagnosed),
+        (CandidatesVerified, handlers.on_candidates_verified),
+        (StepFailed, handlers.on_step_failed),
+        (RollbackRequested, handlers.on_rollback_requested),
+    ):
+        subscribe(parts.broker, settings, event, handle, service=NAME)
+    return [
+        Loop("outbox", runs.flush, settings.poll_seconds),
+        Loop("budgets", runs.enforce_budgets, settings.poll_seconds),
+    ]

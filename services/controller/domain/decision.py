@@ -1,0 +1,59 @@
+"""What the policy can decide. Only an admitted candidate fits into a promotion."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.domain.artifacts import ArtifactRef
+from shared.domain.evaluation import Admitted
+from shared.domain.pipeline import DataSpec, Recipe
+from shared.events import Candidate
+
+
+class Move(StrEnum):
+    """What an iteration changes of the pipeline, named as in the policy table (paper §2.4)."""
+
+    FIRST = "first"
+    REBUILD = "rebuild_data"
+    TUNE = "tune"
+    SURGICAL = "surgical"
+    PROTECT = "protect"
+    ROLL_BACK = "roll_back"
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A candidate the gate let through, and the training set it learned from."""
+
+    candidate: Candidate
+    verdict: Admitted
+    training_set: ArtifactRef
+
+    @property
+    def score(self) -> float:
+        return self.verdict.report.score
+
+
+@dataclass(frozen=True, slots=True)
+class Iterate:
+    """Train these recipes on a training set composed as ``data``."""
+
+    data: DataSpec
+    recipes: tuple[Recipe, ...]
+    move: Move
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    admission: Admission
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the run; the deployed version stays."""
+
+    reason: str
+
+
+Decision = Iterate | Promote | Stop

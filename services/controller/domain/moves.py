@@ -1,0 +1,147 @@
+"""How D and H may change from one iteration to the next: every number the policy searches over."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from shared.domain.pipeline import DataSpec, Hyperparameters, Method, Recipe, Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Factors on learning rate, epochs and LoRA rank."""
+
+    rate: float = 1.0
+    epochs: float = 1.0
+    rank: float = 1.0
+
+
+TUNING: tuple[Step, ...] = (
+    Step(epochs=1.6),
+    Step(rate=0.5),
+    Step(rate=2.0),
+    Step(rank=2.0),
+    Step(rate=0.5, epochs=1.6),
+    Step(rank=0.5),
+    Step(rate=2.0, epochs=0.6),
+    Step(epochs=0.6),
+    Step(rate=0.5, rank=2.0),
+    Step(rate=0.25, epochs=2.0),
+)
+# When the data changes, the recipes that did best go first.
+KEEPING: tuple[Step, ...] = (Step(), *TUNING)
+# Less distance from the base model forgets less of what was right.
+GENTLER: tuple[Step, ...] = (
+    Step(rate=0.5),
+    Step(epochs=0.6),
+    Step(rate=0.5, epochs=0.6),
+    Step(rate=0.25),
+    Step(rate=0.25, epochs=0.6),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeGrid:
+    """The first recipes, and the range (lowest, highest) each hyperparameter is tuned in."""
+
+    lora_rate: float = 2e-3
+    lora_rank: int = 16
+    full_rate: float = 2e-4
+    batch_size: int = 32
+    epochs: int = 5
+    rates: tuple[float, float] = (1e-6, 2e-2)
+    ranks: tuple[int, int] = (4, 128)
+    epoch_range: tuple[int, int] = (1, 20)
+
+    def first(self, base_model: str, method: Method) -> Recipe:
+        rate = self.lora_rate if method is Method.LORA else self.full_rate
+        hyperparameters = Hyperparameters(
+            base_model=base_model,
+            learning_rate=rate,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            lora_rank=self.lora_rank,
+        )
+        return Recipe(hyperparameters, Strategy(method))
+
+    def around(self, lead: Recipe, steps: Sequence[Step]) -> Iterator[Recipe]:
+        """The lead changed by each step, within the ranges; best guesses first."""
+        for step in steps:
+            yield replace(lead, hyperparameters=self._stepped(lead, step))
+
+    def _stepped(self, lead: Recipe, step: Step) -> Hyperparameters:
+        h = lead.hyperparameters
+        # Full fine-tuning ignores the rank: varying it would train the same model twice.
+        rank = h.lora_rank * step.rank if lead.strategy.method is Method.LORA else h.lora_rank
+        return replace(
+            h,
+            learning_rate=float(f"{_within(h.learning_rate * step.rate, self.rates):.3g}"),
+            epochs=round(_within(h.epochs * step.epochs, self.epoch_range)),
+            lora_rank=round(_within(rank, self.ranks)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DataGrid:
+    """How D starts and how far it may move; shares in fractions of the whole (paper §2.6 step 5).
+
+    A model without a training set has nothing to replay: its shares are gold and hard only.
+    """
+
+    orphan_gold: float = 0.65
+    rows_per_repair: int = 3
+    rows_per_label: int = 40
+    sizes: tuple[int, int] = (200, 3000)
+    growth: float = 1.5
+    shift: float = 0.05
+    most_gold: float = 0.60
+    most_orphan_gold: float = 0.75
+    least_hard: float = 0.25
+    most_hard: float = 0.35
+    most_orphan_hard: float = 0.50
+    most_replay: float = 0.20
+    most_surgical: int = 3
+
+    def first(self, *, repair: int, labels: int, has_parent: bool) -> DataSpec:
+        """Enough rows to cover every failure and every label: training restarts from the base."""
+        aim = max(repair * self.rows_per_repair, labels * self.rows_per_label)
+        size = round(_within(aim, self.sizes))
+        if has_parent:
+            return DataSpec(size=size)
+        return DataSpec(
+            gold=self.orphan_gold, hard=round(1 - self.orphan_gold, 4), replay=0.0, size=size
+        )
+
+    def larger(self, data: DataSpec) -> DataSpec:
+        # Never smaller: a first plan may lie above the range.
+        return replace(
+            data, size=max(data.size, round(min(data.size * self.growth, self.sizes[1])))
+        )
+
+    def towards_gold(self, data: DataSpec) -> DataSpec:
+        """Missed meanings need more right examples."""
+        gold = min(data.gold + self.shift, self.most_gold if data.replay else self.most_orphan_gold)
+        gold = max(gold, data.gold)
+        hard = max(data.hard - (gold - data.gold), self.least_hard)
+        return _shares(data, min(hard, 1 - gold) if data.replay else 1 - gold, gold)
+
+    def towards_hard_and_replay(self, data: DataSpec) -> DataSpec:
+        """Confusions and regressions need contrast and reminders."""
+        replay = max(data.replay, min(data.replay + self.shift, self.most_replay))
+        replay = replay if data.replay else 0.0
+        most_hard = self.most_hard if data.replay else self.most_orphan_hard
+        hard = max(data.hard, min(data.hard + self.shift, most_hard))
+        return _shares(data, hard, 1 - hard - replay)
+
+    def more_surgical(self, data: DataSpec) -> DataSpec:
+        """Two, then three targeted examples for each remaining pattern (paper §2.4)."""
+        return replace(data, surgical=min(max(data.surgical + 1, 2), self.most_surgical))
+
+
+def _within(value: float, bounds: tuple[float, float]) -> float:
+    return min(max(value, bounds[0]), bounds[1])
+
+
+def _shares(data: DataSpec, hard: float, gold: float) -> DataSpec:
+    # Rounded, so that equal compositions compare equal.
+    hard, gold = round(hard, 4), round(gold, 4)
+    return replace(data, hard=hard, gold=gold, replay=round(1 - hard - gold, 4) + 0.0)

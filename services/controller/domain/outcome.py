@@ -1,0 +1,137 @@
+"""What came of an iteration: its candidates with their verdicts, as types."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.controller.domain.decision import Admission, Move
+from shared.domain.artifacts import ArtifactRef
+from shared.domain.evaluation import (
+    Admitted,
+    EvaluationReport,
+    NotBetter,
+    Regressed,
+    Unusable,
+    Verdict,
+)
+from shared.domain.pipeline import DataSpec, Method, Recipe
+from shared.errors import BadInput
+from shared.events import Candidate, CandidateVerdict
+
+NOTHING = (False, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A trained candidate with the gate's verdict; ``reason`` is the verdict in words."""
+
+    candidate: Candidate
+    verdict: Verdict
+    reason: str
+
+    @property
+    def report(self) -> EvaluationReport | None:
+        return None if isinstance(self.verdict, Unusable) else self.verdict.report
+
+    @property
+    def standing(self) -> tuple[bool, float]:
+        """What results are compared by: admitted before refused, then the held-out score."""
+        if self.report is None:
+            return NOTHING
+        return isinstance(self.verdict, Admitted), self.report.score
+
+
+@dataclass(frozen=True, slots=True)
+class IterationOutcome:
+    """What one iteration tried and what came of it; ``recipes`` were asked for, trained or not."""
+
+    iteration: int
+    data: DataSpec
+    recipes: tuple[Recipe, ...]
+    move: Move
+    training_set: ArtifactRef
+    judged: tuple[Judged, ...]
+    inference_seconds: float
+    verified_at: datetime
+
+    @property
+    def admitted(self) -> tuple[Admission, ...]:
+        return tuple(
+            Admission(j.candidate, j.verdict, self.training_set)
+            for j in self.judged
+            if isinstance(j.verdict, Admitted)
+        )
+
+    @property
+    def evaluated(self) -> bool:
+        return any(judged.report is not None for judged in self.judged)
+
+    @property
+    def score(self) -> float:
+        """The best held-out score; a refused candidate's counts only when none was admitted."""
+        return self.standing[1]
+
+    @property
+    def standing(self) -> tuple[bool, float]:
+        """That of its best candidate."""
+        return max((judged.standing for judged in self.judged), default=NOTHING)
+
+    @property
+    def breaks_too_much(self) -> bool:
+        """Nothing was admitted, and the gate found regressions."""
+        return not self.admitted and any(isinstance(j.verdict, Regressed) for j in self.judged)
+
+    @property
+    def in_words(self) -> str:
+        return f"score {self.score:.3f}{'' if self.admitted else ' with nothing admitted'}"
+
+    def lead(self, method: Method) -> Recipe | None:
+        """The recipe of a method that did best; the first asked for when none was evaluated."""
+
+        def rank(recipe: Recipe) -> tuple[bool, float]:
+            found = (j.standing for j in self.judged if j.candidate.recipe == recipe)
+            return max(found, default=NOTHING)
+
+        asked = [recipe for recipe in self.recipes if recipe.strategy.method is method]
+        return max(asked, key=rank, default=None)
+
+
+def preferred(admissions: Iterable[Admission]) -> Admission | None:
+    """Highest score, then fewest regressions, then LoRA (cheaper to serve), then the id."""
+
+    def rank(admission: Admission) -> tuple[float, int, bool, str]:
+        candidate, report = admission.candidate, admission.verdict.report
+        full = candidate.recipe.strategy.method is not Method.LORA
+        return (-report.score, report.regressions, full, candidate.id)
+
+    return min(admissions, key=rank, default=None)
+
+
+def judged(told: CandidateVerdict) -> Judged:
+    """The message as a type. Raises BadInput when its outcome and its report do not fit."""
+    return Judged(told.candidate, _verdict(told), told.reason)
+
+
+def _verdict(told: CandidateVerdict) -> Verdict:
+    report = told.report
+    if told.outcome == "unusable":
+        return Unusable(told.candidate.id, told.reason)
+    if report is None or report.candidate != told.candidate.id:
+        raise BadInput(
+            f"verdict {told.outcome!r} of candidate {told.candidate.id!r} carries "
+            f"{'no report' if report is None else f'the report of {report.candidate!r}'}: "
+            "send the candidate's own"
+        )
+    match told.outcome:
+        case "admitted":
+            return Admitted(report)
+        case "not_better":
+            return NotBetter(report)
+        case "regressed":
+            return Regressed(report, _broken_sets(report))
+
+
+def _broken_sets(report: EvaluationReport) -> tuple[str, ...]:
+    # The message does not name the sets; those that lost rows are the ones in question.
+    sets = (report.regression, *report.earlier, report.heldout)
+    return tuple(s.name for s in sets if s.regressed)

@@ -1,0 +1,62 @@
+"""What the controller does with each event: decode → decide → store with outbox → publish."""
+
+import logging
+
+from services.controller.domain import registry
+from services.controller.domain.registry import ModelRecord
+from services.controller.ledger import Ledger
+from services.controller.messages import model_promoted, model_rolled_back
+from services.controller.runs import Runs
+from shared.errors import UnknownThing
+from shared.events import (
+    CandidatesVerified,
+    FailuresDiagnosed,
+    ModelRegistered,
+    RollbackRequested,
+    StepFailed,
+)
+from shared.ports import Clock
+
+logger = logging.getLogger(__name__)
+
+
+class ControllerHandlers:
+    """Each method handles one event and may be called twice with it."""
+
+    def __init__(self, runs: Runs, models: Ledger[ModelRecord], clock: Clock) -> None:
+        self._runs = runs
+        self._models = models
+        self._clock = clock
+
+    async def on_model_registered(self, event: ModelRegistered) -> None:
+        entry = await self._models.get(event.model)
+        if entry is None:
+            record = registry.register(None, event, self._clock())
+            if await self._models.create(event.model, record, [model_promoted(record, None)]):
+                return
+        else:
+            registry.register(entry.state, event, self._clock())
+        # A repeat changes nothing, but what it caused may not have been published yet.
+        await self._models.flush(event.model)
+
+    async def on_rollback_requested(self, event: RollbackRequested) -> None:
+        entry = await self._models.get(event.model)
+        if entry is None:
+            raise UnknownThing(f"model {event.model!r} is not registered: nothing to roll back")
+        record = registry.roll_back(
+            entry.state, event.to_version, cause=event.id, reason=event.reason, now=self._clock()
+        )
+        if record is entry.state:
+            await self._models.flush(event.model)
+            return
+        logger.warning("rolled back to version %d", record.deployments[-1].version)
+        await self._models.change(entry, record, [model_rolled_back(record)])
+
+    async def on_failures_diagnosed(self, event: FailuresDiagnosed) -> None:
+        await self._runs.begin(event)
+
+    async def on_candidates_verified(self, event: CandidatesVerified) -> None:
+        await self._runs.verified(event)
+
+    async def on_step_failed(self, event: StepFailed) -> None:
+        await self._runs.step_failed(event)

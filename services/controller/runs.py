@@ -1,0 +1,210 @@
+"""Runs through their life: begun by a diagnosis, moved by verdicts, ended once.
+
+Each step is one write of the run with the events it causes. A step that touches the registry too
+does that first, under the run's id as cause: done twice, it has the effect of once.
+"""
+
+import logging
+from datetime import timedelta
+
+from services.controller.domain import policy, registry
+from services.controller.domain import run as run_domain
+from services.controller.domain.decision import Iterate, Promote, Stop
+from services.controller.domain.policy import Budget
+from services.controller.domain.registry import Checkpoint, ModelRecord, deployed
+from services.controller.domain.run import (
+    Advanced,
+    Declined,
+    Failed,
+    Ignored,
+    Iterating,
+    NotPromoted,
+    Promoted,
+    Run,
+)
+from services.controller.leases import Leases
+from services.controller.ledger import Entry, Ledger
+from services.controller.messages import iteration_requested, model_promoted, run_closed
+from shared.domain.evaluation import Limits
+from shared.domain.ids import derive_id
+from shared.errors import BadInput, Conflict, UnknownThing
+from shared.events import CandidatesVerified, FailuresDiagnosed, StepFailed
+from shared.logs import log_context
+from shared.ports import Clock
+
+logger = logging.getLogger(__name__)
+
+
+class Runs:
+    """All runs of all models."""
+
+    def __init__(
+        self,
+        runs: Ledger[Run],
+        models: Ledger[ModelRecord],
+        leases: Leases,
+        clock: Clock,
+        *,
+        limits: Limits,
+        budget: Budget,
+    ) -> None:
+        self._runs = runs
+        self._models = models
+        self._leases = leases
+        self._clock = clock
+        self._limits = limits
+        self._budget = budget
+
+    async def begin(self, event: FailuresDiagnosed) -> None:
+        """Start a run for a diagnosis, or decline it with a reason. Raises UnknownThing."""
+        run_id = derive_id("run", event.id)
+        if await self._runs.get(run_id):
+            await self._runs.flush(run_id)
+            return
+        record = await self._record(event.model)
+        parent = deployed(record.state)
+        holder = await self._holder(event.model, run_id)
+        now = self._clock()
+        if holder != run_id:
+            reason = f"run {holder} is active for model {event.model!r}"
+            run = run_domain.decline(event, parent, reason, now)
+        else:
+            plan = policy.first_plan(parent, failures=event.failures, repair=event.repair)
+            run = run_domain.begin(event, parent, plan, now)
+        match run.state:
+            case Iterating():
+                await self._runs.create(run.id, run, [iteration_requested(run, run.state)])
+            case ended:
+                logger.warning("run %s declined: %s", run.id, ended.reason)
+                await self._runs.create(run.id, run, [run_closed(run, ended, now)])
+                await self._leases.give_back(run.model, run.id)
+
+    async def verified(self, event: CandidatesVerified) -> None:
+        """Record an iteration's verdicts and go on as the policy decides. Raises UnknownThing."""
+        entry = await self._run(event.run_id)
+        match run_domain.record_verdicts(entry.state, event, self._clock()):
+            case Advanced(run):
+                await self._runs.change(entry, run, [])
+            case Ignored(run, reason):
+                logger.info("verdicts ignored: %s", reason)
+        if run.decision_due:
+            await self._decide(await self._run(event.run_id))
+        else:
+            await self._runs.flush(run.id)
+
+    async def step_failed(self, event: StepFailed) -> None:
+        """End the run: with what earlier iterations earned, or as failed. Raises UnknownThing."""
+        entry = await self._run(event.run_id)
+        if late := run_domain.why_late(entry.state, event):
+            logger.info("failed step ignored: %s", late)
+            await self._runs.flush(entry.id)
+            return
+        why = f"iteration {event.iteration} could not {event.step}: {event.reason}"
+        match policy.settle(entry.state, why):
+            case Promote() as promote:
+                await self._promote(entry, promote)
+            case Stop():
+                await self._close(entry, Failed(why, self._clock()))
+
+    async def enforce_budgets(self) -> None:
+        """End runs whose minutes are over, whatever their iteration is waiting for."""
+        for run_id in await self._leases.held():
+            entry = await self._runs.get(run_id)
+            if entry is None or not isinstance(entry.state.state, Iterating):
+                continue
+            if self._clock() - entry.state.started_at > timedelta(minutes=self._budget.minutes):
+                with log_context(model=entry.state.model, run_id=run_id):
+                    await self._settle(entry, f"all {self._budget.minutes:g} minutes are used")
+
+    async def flush(self) -> None:
+        """Publish what a process that died left unpublished."""
+        try:
+            await self._runs.flush_all()
+            await self._models.flush_all()
+        except Conflict:
+            logger.info("an entry was changed meanwhile, flushing again later")
+
+    async def _decide(self, entry: Entry[Run]) -> None:
+        run = entry.state
+        decision = policy.decide(run, limits=self._limits, budget=self._budget, now=self._clock())
+        logger.info("%s: %s", type(decision).__name__, decision.reason)
+        match decision:
+            case Iterate():
+                moved = run_domain.iterate(run, decision).run
+                if isinstance(moved.state, Iterating):
+                    await self._runs.change(
+                        entry, moved, [iteration_requested(moved, moved.state)]
+                    )
+            case Promote():
+                await self._promote(entry, decision)
+            case Stop(reason):
+                await self._close(entry, NotPromoted(reason, self._clock()))
+
+    async def _settle(self, entry: Entry[Run], why: str) -> None:
+        match policy.settle(entry.state, why):
+            case Promote() as promote:
+                await self._promote(entry, promote)
+            case Stop(reason):
+                await self._close(entry, NotPromoted(reason, self._clock()))
+
+    async def _promote(self, entry: Entry[Run], promote: Promote) -> None:
+        run, now = entry.state, self._clock()
+        model = await self._record(run.model)
+        parent = run.deployed.version.number
+        record = registry.promote(
+            model.state, _checkpoint(run, promote), cause=run.id, reason=promote.reason, now=now
+        )
+        if record is not model.state:
+            if (served := deployed(model.state).version.number) != parent:
+                # The gate compared with the parent; against another version it proves nothing.
+                reason = f"version {served} is deployed by now, the run began from {parent}"
+                await self._close(entry, NotPromoted(reason, now))
+                return
+            await self._models.change(model, record, [model_promoted(record, run.id)])
+        else:
+            await self._models.flush(run.model)
+        version = next(d.version for d in record.deployments if d.cause == run.id)
+        await self._close(
+            entry, Promoted(promote.admission.candidate.id, version, promote.reason, now)
+        )
+
+    async def _close(self, entry: Entry[Run], ending: Promoted | NotPromoted | Failed) -> None:
+        run = run_domain.close(entry.state, ending).run
+        logger.info("run ends as %s: %s", ending.kind, ending.reason)
+        await self._runs.change(entry, run, [run_closed(run, ending, self._clock())])
+        await self._leases.give_back(run.model, run.id)
+
+    async def _holder(self, model: str, run_id: str) -> str:
+        holder = await self._leases.take(model, run_id)
+        if holder == run_id:
+            return run_id
+        entry = await self._runs.get(holder)
+        if entry is None or isinstance(entry.state.state, Iterating):
+            return holder
+        # Its process died between ending the run and giving the lease back.
+        await self._leases.give_back(model, holder)
+        return await self._leases.take(model, run_id)
+
+    async def _run(self, run_id: str) -> Entry[Run]:
+        entry = await self._runs.get(run_id)
+        if entry is None:
+            raise UnknownThing(f"run {run_id!r} is unknown to this controller")
+        return entry
+
+    async def _record(self, model: str) -> Entry[ModelRecord]:
+        entry = await self._models.get(model)
+        if entry is None:
+            raise UnknownThing(f"model {model!r} is not registered: register it first")
+        return entry
+
+
+def _checkpoint(run: Run, promote: Promote) -> Checkpoint:
+    admission = promote.admission
+    return Checkpoint(
+        adapter=admission.candidate.adapter,
+        base_model=admission.candidate.recipe.hyperparameters.base_model,
+        training_set=admission.training_set,
+        evaluation_set=run.evaluation_set,
+        heldout_score=admission.score,
+        run_id=run.id,
+    )

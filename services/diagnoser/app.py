@@ -1,0 +1,117 @@
+"""Composition root of the diagnoser: settings → adapters → FastStream app."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from faststream.asgi import AsgiFastStream
+
+from services.diagnoser.adapters.mongo_traces import MongoTraces
+from services.diagnoser.diagnosis import Diagnosis, SplitPolicy
+from services.diagnoser.domain.triggers import TriggerPolicy
+from services.diagnoser.handlers import DiagnoserHandlers
+from services.diagnoser.ingest import Ingest
+from services.diagnoser.models import KnownModels
+from services.diagnoser.ports import TraceStore
+from services.diagnoser.settings import DiagnoserSettings
+from shared.adapters.kafka import bury, subscribe
+from shared.adapters.kafka_batches import subscribe_batches
+from shared.events import (
+    FeedbackGiven,
+    ImprovementRequested,
+    ModelPromoted,
+    ModelRolledBack,
+    RunClosed,
+    TraceLogged,
+)
+from shared.parts import Parts, RealParts, utc_now
+from shared.ports import Clock
+from shared.service import Loop
+from shared.watcher import JobWatcher
+
+NAME = "diagnoser"
+
+
+def create_app(settings: DiagnoserSettings) -> AsgiFastStream:
+    """The service over the real parts."""
+    parts = RealParts.connect(settings, service=NAME)
+    traces = MongoTraces(parts.documents)
+    app = parts.app(wire(settings, parts, traces, utc_now))
+    app.on_startup(traces.prepare)
+    return app
+
+
+def wire(
+    settings: DiagnoserSettings, parts: Parts, traces: TraceStore, clock: Clock
+) -> Sequence[Loop]:
+    """Connect handlers to topics; returns the loops the service must run."""
+    models = KnownModels(parts.documents)
+    grace = timedelta(seconds=settings.feedback_grace_seconds)
+    ingest = Ingest(
+        traces, models, max_text_chars=settings.max_text_chars, feedback_grace=grace
+    )
+    diagnosis = _diagnosis(settings, parts, traces, models, clock)
+    watcher = JobWatcher(
+        service=NAME,
+        documents=parts.documents,
+        compute=parts.compute,
+        clock=clock,
+        on_success=diagnosis.publish,
+        on_failure=diagnosis.give_up,
+    )
+    _subscribe(settings, parts, DiagnoserHandlers(ingest, models, clock))
+
+    async def settle_parked() -> None:
+        for feedback, error in await ingest.settle_parked(clock()):
+            body = feedback.model_dump_json().encode()
+            await bury(
+                parts.broker, feedback.topic, feedback.model.encode(), body, error, offset=-1
+            )
+
+    seconds = settings.poll_seconds
+    return [
+        Loop("parked feedback", settle_parked, seconds),
+        Loop("diagnosis triggers", lambda: diagnosis.start_due(watcher), seconds),
+        Loop("jobs", watcher.step, seconds),
+    ]
+
+
+def _subscribe(settings: DiagnoserSettings, parts: Parts, handlers: DiagnoserHandlers) -> None:
+    for event, take in ((TraceLogged, handlers.on_traces), (FeedbackGiven, handlers.on_feedback)):
+        subscribe_batches(
+            parts.broker, settings, event, take, service=NAME, max_records=settings.batch_records
+        )
+    for event, handle in (
+        (ModelPromoted, handlers.on_deployed),
+        (ModelRolledBack, handlers.on_deployed),
+        (ImprovementRequested, handlers.on_improvement_requested),
+        (RunClosed, handlers.on_run_closed),
+    ):
+        subscribe(parts.broker, settings, event, handle, service=NAME)
+
+
+def _diagnosis(
+    settings: DiagnoserSettings,
+    parts: Parts,
+    traces: TraceStore,
+    models: KnownModels,
+    clock: Clock,
+) -> Diagnosis:
+    return Diagnosis(
+        traces=traces,
+        models=models,
+        artifacts=parts.artifacts,
+        publisher=parts.publisher,
+        clock=clock,
+        triggers=TriggerPolicy(
+            min_failures=settings.min_failures,
+            quiet_seconds=settings.quiet_seconds,
+            max_wait_seconds=settings.max_wait_seconds,
+        ),
+        splits=SplitPolicy(
+            heldout_share=settings.heldout_share,
+            regression_share=settings.regression_share,
+            max_failures=settings.max_failures,
+            max_passes=settings.max_passes,
+        ),
+        embedding_model=settings.embedding_model,
+    )

@@ -1,0 +1,48 @@
+"""What the diagnoser does with each event."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from services.diagnoser.ingest import Ingest
+from services.diagnoser.models import KnownModels
+from shared.events import (
+    FeedbackGiven,
+    ImprovementRequested,
+    ModelPromoted,
+    ModelRolledBack,
+    RunClosed,
+    TraceLogged,
+)
+from shared.errors import PermanentError, UnknownThing
+from shared.ports import Clock
+
+
+class DiagnoserHandlers:
+    """Each method handles one event, or a batch of one kind, and may be called twice with it."""
+
+    def __init__(self, ingest: Ingest, models: KnownModels, clock: Clock) -> None:
+        self._ingest = ingest
+        self._models = models
+        self._clock = clock
+
+    async def on_traces(self, traces: Sequence[TraceLogged]) -> Mapping[int, PermanentError]:
+        return await self._ingest.take_traces(traces, self._clock())
+
+    async def on_feedback(self, feedback: Sequence[FeedbackGiven]) -> Mapping[int, PermanentError]:
+        return await self._ingest.take_feedback(feedback, self._clock())
+
+    async def on_deployed(self, event: ModelPromoted | ModelRolledBack) -> None:
+        await self._models.heard(event.deployed, event.deployment)
+
+    async def on_improvement_requested(self, event: ImprovementRequested) -> None:
+        view = await self._models.get(event.model)
+        if view is None:
+            raise UnknownThing(f"model {event.model!r} is not registered: register it first")
+        await self._models.save(replace(view, requested=True))
+
+    async def on_run_closed(self, event: RunClosed) -> None:
+        view = await self._models.get(event.model)
+        if view and view.open and view.open.event_id == event.diagnosis_event:
+            # A declined run learned nothing: its failures count again.
+            until = view.diagnosed_until if event.outcome == "declined" else view.open.as_of
+            await self._models.save(replace(view, open=None, diagnosed_until=until))

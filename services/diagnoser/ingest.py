@@ -1,0 +1,123 @@
+"""Joins traces with feedback, judges what carries a reference, and refuses what cannot be right."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from services.diagnoser.domain.judging import from_feedback, judge_by_reference, supersede
+from services.diagnoser.models import KnownModels
+from services.diagnoser.ports import TraceStore
+from shared.domain.lineage import DeployedModel
+from shared.domain.traces import Judgement
+from shared.errors import BadInput, PermanentError, UnknownThing
+from shared.events import FeedbackGiven, TraceLogged
+
+
+# Messages that cannot be taken, by their place in the batch, each with its reason.
+Refused = dict[int, PermanentError]
+
+
+class Ingest:
+    """Takes traces and feedback in any order; a repeat changes nothing."""
+
+    def __init__(
+        self,
+        traces: TraceStore,
+        models: KnownModels,
+        *,
+        max_text_chars: int,
+        feedback_grace: timedelta,
+    ) -> None:
+        self._traces = traces
+        self._models = models
+        self._max_text_chars = max_text_chars
+        self._feedback_grace = feedback_grace
+
+    async def take_traces(self, traces: Sequence[TraceLogged], now: datetime) -> Refused:
+        """Judge and store a batch. Feedback that came before its trace is applied here."""
+        deployed = await self._models.deployed({t.model for t in traces})
+        refused, accepted = Refused(), list[tuple[TraceLogged, Judgement | None]]()
+        for place, trace in enumerate(traces):
+            try:
+                self._check(trace, deployed.get(trace.model))
+            except BadInput as error:
+                refused[place] = error
+            else:
+                accepted.append((trace, judge_by_reference(trace.output, trace.reference)))
+        await self._traces.add(accepted, now)
+        waiting = await self._traces.parked_for([trace.id for trace, _ in accepted])
+        if waiting:
+            await self.apply(waiting, now)
+            await self._traces.unpark([f.id for f in waiting])
+        return refused
+
+    async def take_feedback(self, feedback: Sequence[FeedbackGiven], now: datetime) -> Refused:
+        """Judge traces by feedback; feedback whose trace is not there yet is parked."""
+        return await self.apply(feedback, now, park=True)
+
+    async def settle_parked(self, now: datetime) -> list[tuple[FeedbackGiven, PermanentError]]:
+        """Apply parked feedback whose trace has come; what waited too long comes back, refused."""
+        parked = await self._traces.parked()
+        known = await self._traces.lookup([f.trace_id for f, _ in parked])
+        ready = [f for f, _ in parked if f.trace_id in known]
+        refused = await self.apply(ready, now)
+        late = [
+            f
+            for f, came_at in parked
+            if f.trace_id not in known and now - came_at >= self._feedback_grace
+        ]
+        await self._traces.unpark([f.id for f in (*ready, *late)])
+        return [(ready[place], error) for place, error in refused.items()] + [
+            (f, UnknownThing(f"trace {f.trace_id!r} is unknown, {self._feedback_grace} after its feedback"))
+            for f in late
+        ]
+
+    async def apply(
+        self, feedback: Sequence[FeedbackGiven], now: datetime, *, park: bool = False
+    ) -> Refused:
+        """Supersede judgements by feedback, in order; the stronger source wins (paper §1)."""
+        known = await self._traces.lookup(sorted({f.trace_id for f in feedback}))
+        deployed = await self._models.deployed({f.model for f in feedback})
+        refused, parked, judged = Refused(), list[FeedbackGiven](), dict[str, Judgement]()
+        for place, given in enumerate(feedback):
+            trace = known.get(given.trace_id)
+            if trace is None:
+                parked.append(given)
+                continue
+            try:
+                _check_feedback(given, trace.model, deployed.get(given.model))
+            except BadInput as error:
+                refused[place] = error
+                continue
+            before = judged.get(trace.id, trace.judgement)
+            judged[trace.id] = supersede(before, from_feedback(given))
+        await self._traces.judge({k: j for k, j in judged.items() if j != known[k].judgement}, now)
+        if park and parked:
+            await self._traces.park(parked, now)
+        return refused
+
+    def _check(self, trace: TraceLogged, model: DeployedModel | None) -> None:
+        for name, text in (("input", trace.input), ("output", trace.output)):
+            if len(text) > self._max_text_chars:
+                raise BadInput(
+                    f"{name} has {len(text)} characters, more than PIONEER_MAX_TEXT_CHARS="
+                    f"{self._max_text_chars}: shorten it before logging"
+                )
+        if model and trace.reference is not None:
+            _check_label(trace.reference, "reference", model)
+
+
+def _check_feedback(given: FeedbackGiven, trace_model: str, model: DeployedModel | None) -> None:
+    if given.model != trace_model:
+        raise BadInput(
+            f"feedback names model {given.model!r}, but trace {given.trace_id!r} is of {trace_model!r}"
+        )
+    if model and given.corrected_output is not None:
+        _check_label(given.corrected_output, "corrected_output", model)
+
+
+def _check_label(label: str, name: str, model: DeployedModel) -> None:
+    if label not in model.task.labels:
+        raise BadInput(
+            f"{name} {label[:80]!r} is not one of the {len(model.task.labels)} labels of "
+            f"{model.name!r}: correct it, or register a model that knows this label"
+        )

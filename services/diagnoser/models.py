@@ -1,0 +1,80 @@
+"""What the diagnoser knows of each model: what is deployed, and which diagnosis is open."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pydantic import TypeAdapter
+
+from shared.domain.ids import derive_id
+from shared.domain.lineage import DeployedModel
+from shared.ports import DocumentStore
+
+COLLECTION = "diagnoser_models"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDiagnosis:
+    """A diagnosis under way, or waiting for its run to close. It covers failures up to ``as_of``."""
+
+    id: str
+    as_of: datetime
+
+    @property
+    def event_id(self) -> str:
+        """The id of the event this diagnosis publishes."""
+        return derive_id("diagnosed", self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """One model as its events told; ``deployment`` orders events that came out of order."""
+
+    deployed: DeployedModel
+    deployment: int
+    open: OpenDiagnosis | None = None
+    diagnosed_until: datetime | None = None
+    requested: bool = False
+    version: int = 0
+
+
+_VIEW = TypeAdapter(ModelView)
+
+
+class KnownModels:
+    """Model views in the document store, changed by compare-and-set."""
+
+    def __init__(self, documents: DocumentStore) -> None:
+        self._documents = documents
+
+    async def get(self, model: str) -> ModelView | None:
+        document = await self._documents.get(COLLECTION, model)
+        return _VIEW.validate_python(document) if document else None
+
+    async def all(self) -> list[ModelView]:
+        return [_VIEW.validate_python(d) for d in await self._documents.find(COLLECTION, {})]
+
+    async def deployed(self, models: Iterable[str]) -> Mapping[str, DeployedModel]:
+        """What is deployed of these models; unknown ones are left out."""
+        views = [await self.get(model) for model in sorted(models)]
+        return {view.deployed.name: view.deployed for view in views if view}
+
+    async def heard(self, deployed: DeployedModel, deployment: int) -> None:
+        """Remember a deployment unless a newer one is known. A new version starts a fresh count."""
+        view = await self.get(deployed.name)
+        if view is None:
+            await self._documents.insert(COLLECTION, _document(ModelView(deployed, deployment)))
+        elif deployment > view.deployment:
+            fresh = view.deployed.version.number != deployed.version.number
+            until = None if fresh else view.diagnosed_until
+            await self.save(
+                replace(view, deployed=deployed, deployment=deployment, diagnosed_until=until)
+            )
+
+    async def save(self, view: ModelView) -> None:
+        """Store a changed view. Raises Conflict when somebody else changed it first."""
+        await self._documents.replace(COLLECTION, _document(view))
+
+
+def _document(view: ModelView) -> dict[str, object]:
+    return {**_VIEW.dump_python(view, mode="json"), "_id": view.deployed.name}

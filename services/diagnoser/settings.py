@@ -1,0 +1,51 @@
+"""Settings of the diagnoser."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from shared.settings import ServiceSettings
+
+
+class DiagnoserSettings(ServiceSettings):
+    """When to diagnose, and how failures are split."""
+
+    min_failures: Annotated[int, Field(ge=4)] = Field(
+        default=50, description="New failures of the deployed version that start a diagnosis."
+    )
+    quiet_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=30.0,
+        description="Wait until no failure has come in for this long, so that a burst is one run.",
+    )
+    max_wait_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=900.0,
+        description="Diagnose at the latest this long after the thresholds were met, quiet or not.",
+    )
+    heldout_share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.35,
+        description="Part of the failures that nothing is trained on; headline scores are on it.",
+    )
+    regression_share: Annotated[float, Field(ge=0.3, le=1)] = Field(
+        default=1.0,
+        description="Size of the regression set as a part of the failures held out (paper: 0.3-1).",
+    )
+    max_failures: Annotated[int, Field(ge=10)] = Field(
+        default=100_000, description="Most failures one diagnosis looks at; the newest are taken."
+    )
+    max_passes: Annotated[int, Field(ge=10)] = Field(
+        default=5_000, description="Most passing traces one diagnosis keeps for hard and replay."
+    )
+    max_text_chars: Annotated[int, Field(ge=100)] = Field(
+        default=20_000, description="Longest input or output text of a trace; longer is refused."
+    )
+    feedback_grace_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=600.0,
+        description="How long feedback waits for its trace before it becomes a dead letter.",
+    )
+    batch_records: Annotated[int, Field(ge=1, le=50_000)] = Field(
+        default=2_000, description="Most traces that are stored in one call."
+    )
+    embedding_model: str = Field(
+        default="sentence-transformers/all-MiniLM-L6-v2",
+        description="Encoder that groups failures by meaning: a Hugging Face id or a folder.",
+    )

@@ -1,0 +1,44 @@
+"""Composition root of the verifier: settings → adapters → FastStream app."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from faststream.asgi import AsgiFastStream
+
+from services.verifier.handlers import VerifierHandlers
+from services.verifier.settings import VerifierSettings
+from shared.adapters.kafka import subscribe
+from shared.domain.evaluation import Limits
+from shared.events import CandidatesTrained
+from shared.parts import Parts, RealParts, utc_now
+from shared.ports import Clock
+from shared.service import Loop
+from shared.watcher import JobPolicy, JobWatcher
+
+NAME = "verifier"
+
+
+def create_app(settings: VerifierSettings) -> AsgiFastStream:
+    """The service over the real parts."""
+    parts = RealParts.connect(settings, service=NAME)
+    return parts.app(wire(settings, parts, utc_now))
+
+
+def wire(settings: VerifierSettings, parts: Parts, clock: Clock) -> Sequence[Loop]:
+    """Connect handlers to topics; returns the loops the service must run."""
+    handlers = VerifierHandlers(parts.publisher, parts.artifacts, Limits(epsilon=settings.epsilon))
+    watcher = JobWatcher(
+        service=NAME,
+        documents=parts.documents,
+        compute=parts.compute,
+        clock=clock,
+        on_success=handlers.on_evaluated,
+        on_failure=handlers.on_failed,
+        policy=JobPolicy(settings.job_attempts, timedelta(minutes=settings.job_minutes)),
+    )
+
+    async def on_candidates(event: CandidatesTrained) -> None:
+        await handlers.on_candidates(event, watcher)
+
+    subscribe(parts.broker, settings, CandidatesTrained, on_candidates, service=NAME)
+    return [Loop("jobs", watcher.step, settings.poll_seconds)]

@@ -1,0 +1,115 @@
+"""Scores a candidate's answers beside the deployed model's, set by set (paper §2.6 step 7)."""
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from services.verifier.domain.power import mcnemar_p, power_warning
+from shared.domain.evaluation import EvaluationReport, Limits, SetReport
+from shared.domain.rows import EvalPart, EvalRow
+from shared.errors import BadInput
+
+Outputs = Mapping[str, str]
+Judge = Callable[[str, str], bool]
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSets:
+    """``current``: the run's own set, both parts; ``earlier``: those of earlier checkpoints."""
+
+    current: Sequence[EvalRow]
+    earlier: Mapping[str, Sequence[EvalRow]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """One row, answered before by the deployed model and now by the candidate."""
+
+    row: EvalRow
+    before: bool
+    after: bool
+
+
+def evaluate(
+    candidate_id: str,
+    sets: EvaluationSets,
+    predictions: Outputs,
+    before: Outputs | None,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    is_right: Judge = operator.eq,
+) -> EvaluationReport:
+    """Counts of every set; outputs are keyed by row id, ``is_right(output, target)`` is the judge.
+
+    ``before`` are the deployed model's outputs by the same code; a row it lacks counts as
+    production recorded it. Raises BadInput naming the row the candidate did not answer.
+    """
+
+    def outcomes(name: str, rows: Sequence[EvalRow]) -> list[_Outcome]:
+        return [
+            _Outcome(
+                row,
+                _right_before(row, before or {}, is_right),
+                is_right(_answer(candidate_id, name, row, predictions), row.target),
+            )
+            for row in rows
+        ]
+
+    parts = {
+        part: outcomes(part.value, [row for row in sets.current if row.part is part])
+        for part in EvalPart
+    }
+    earlier = {name: outcomes(name, rows) for name, rows in sets.earlier.items()}
+    heldout = _count(EvalPart.HELDOUT.value, parts[EvalPart.HELDOUT])
+    regression = _count(EvalPart.REGRESSION.value, parts[EvalPart.REGRESSION])
+    older = tuple(_count(name, rows) for name, rows in earlier.items())
+    return EvaluationReport(
+        candidate=candidate_id,
+        heldout=heldout,
+        regression=regression,
+        earlier=older,
+        mcnemar_p=_p_value([*parts.values(), *earlier.values()]),
+        warnings=_warnings(heldout, (regression, *older), limits),
+    )
+
+
+def _answer(candidate_id: str, name: str, row: EvalRow, predictions: Outputs) -> str:
+    try:
+        return predictions[row.id]
+    except KeyError:
+        raise BadInput(
+            f"candidate {candidate_id!r} has no prediction for row {row.id!r} of set {name!r}: "
+            "evaluate it again on every row"
+        ) from None
+
+
+def _right_before(row: EvalRow, before: Outputs, is_right: Judge) -> bool:
+    # Production may have recorded another version, or another random draw: fresh answers win.
+    return is_right(before[row.id], row.target) if row.id in before else row.right_before
+
+
+def _count(name: str, outcomes: Sequence[_Outcome]) -> SetReport:
+    return SetReport(
+        name=name,
+        total=len(outcomes),
+        right_before=sum(o.before for o in outcomes),
+        right_after=sum(o.after for o in outcomes),
+        regressed=tuple(o.row.id for o in outcomes if o.before and not o.after),
+    )
+
+
+def _p_value(sets: Sequence[Sequence[_Outcome]]) -> float:
+    # A row in several sets is one observation: counted twice it would fake significance.
+    distinct = {(o.row.id, o.row.target): o for outcomes in sets for o in outcomes}.values()
+    broken = sum(o.before and not o.after for o in distinct)
+    repaired = sum(o.after and not o.before for o in distinct)
+    return mcnemar_p(broken, repaired)
+
+
+def _warnings(heldout: SetReport, guarded: Sequence[SetReport], limits: Limits) -> tuple[str, ...]:
+    found = [power_warning(s.name, s.right_before, epsilon=limits.epsilon) for s in guarded]
+    if heldout.total == 0:
+        found.append("no held-out failures: nothing can show that a candidate is better")
+    return tuple(warning for warning in found if warning)

@@ -1,0 +1,60 @@
+"""The gate: what may be promoted, and why the rest may not (paper §1, §2.6 step 7, §2.7)."""
+
+from shared.domain.evaluation import (
+    Admitted,
+    EvaluationReport,
+    Limits,
+    NotBetter,
+    Regressed,
+    SetReport,
+    Unusable,
+    Verdict,
+)
+
+
+def judge(report: EvaluationReport, limits: Limits) -> Verdict:
+    """Admitted only within ε on each set by itself and better than before on the held-out part."""
+    broken = tuple(s.name for s in _sets(report) if s.regressions > limits.epsilon)
+    if broken:
+        return Regressed(report, broken)
+    if report.heldout.right_after <= report.heldout.right_before:
+        return NotBetter(report)
+    return Admitted(report)
+
+
+def explain(verdict: Verdict) -> str:
+    """The verdict in one plain sentence with its counts."""
+    match verdict:
+        case Admitted(report):
+            return f"admitted: {_repaired(report)} and {_broken(_worst(report))}"
+        case NotBetter(report):
+            return f"not better: {_repaired(report)}; {_broken(_worst(report))}"
+        case Regressed(report, names):
+            broken = " and ".join(_broken(s) for s in _sets(report) if s.name in names)
+            return f"regressed: {broken}; {_repaired(report)}"
+        case Unusable(_, reason):
+            return f"unusable: {reason}"
+
+
+def _sets(report: EvaluationReport) -> tuple[SetReport, ...]:
+    # Held-out failures the deployed model answers right by now must not be lost either.
+    return (report.regression, *report.earlier, report.heldout)
+
+
+def _worst(report: EvaluationReport) -> SetReport:
+    return max(_sets(report), key=lambda s: s.regressions)
+
+
+def _repaired(report: EvaluationReport) -> str:
+    heldout = report.heldout
+    return (
+        f"{heldout.right_after} of {heldout.total} held-out failures are right now "
+        f"({heldout.right_before} before)"
+    )
+
+
+def _broken(report: SetReport) -> str:
+    return (
+        f"{report.regressions} of {report.right_before} rows that were right in set "
+        f"{report.name!r} are wrong now"
+    )

@@ -1,0 +1,153 @@
+"""What the verifier does with each event and with each finished job."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from typing import Literal
+
+from services.verifier.domain.evaluation import EvaluationSets, evaluate
+from services.verifier.domain.gates import explain, judge
+from shared.domain.artifacts import ArtifactRef
+from shared.domain.evaluation import (
+    Admitted,
+    Limits,
+    NotBetter,
+    Regressed,
+    Unusable,
+    Verdict,
+)
+from shared.domain.ids import derive_id
+from shared.domain.rows import EvalRow, load_rows
+from shared.errors import BadInput
+from shared.events import (
+    Candidate,
+    CandidatesTrained,
+    CandidatesVerified,
+    CandidateVerdict,
+    StepFailed,
+)
+from shared.job_specs import EvaluateResult, EvaluateSpec, JobResult, ModelSpec
+from shared.ports import ArtifactStore, Publisher
+from shared.watcher import Job, JobWatcher
+
+logger = logging.getLogger(__name__)
+
+Outcome = Literal["admitted", "regressed", "not_better", "unusable"]
+DEPLOYED = "deployed"
+
+
+class VerifierHandlers:
+    """Has candidates evaluated beside the deployed model, and gives the gate's verdicts."""
+
+    def __init__(self, publisher: Publisher, artifacts: ArtifactStore, limits: Limits) -> None:
+        self._publisher = publisher
+        self._artifacts = artifacts
+        self._limits = limits
+
+    async def on_candidates(self, event: CandidatesTrained, watcher: JobWatcher) -> None:
+        models = [ModelSpec(id=DEPLOYED, adapter=event.deployed.version.adapter)]
+        models += [ModelSpec(id=c.id, adapter=c.adapter) for c in event.candidates]
+        spec = EvaluateSpec(
+            models=tuple(models),
+            sets=(event.evaluation_set, *event.deployed.earlier_evaluations),
+        )
+        job_id = derive_id("evaluate", event.run_id, event.iteration)
+        await watcher.submit(
+            Job(job_id, event.model, event.run_id, cause=event.model_dump_json(), spec=spec)
+        )
+
+    async def on_evaluated(self, job: Job, result: JobResult) -> None:
+        if not isinstance(result, EvaluateResult):
+            raise BadInput(f"job {job.id} gave a {result.kind} result, not predictions")
+        event = CandidatesTrained.model_validate_json(job.cause)
+        verdicts = await asyncio.to_thread(self._verdicts, event, result)
+        for verdict in verdicts:
+            logger.info("%s: %s", verdict.candidate.recipe.name, verdict.reason)
+        await self._publisher.publish(
+            CandidatesVerified(
+                id=derive_id("verified", event.run_id, event.iteration),
+                model=event.model,
+                run_id=event.run_id,
+                iteration=event.iteration,
+                training_set=event.training_set,
+                verdicts=verdicts,
+                inference_seconds=result.inference_seconds,
+            )
+        )
+
+    async def on_failed(self, job: Job, reason: str) -> None:
+        event = CandidatesTrained.model_validate_json(job.cause)
+        await self._publisher.publish(
+            StepFailed(
+                id=derive_id("verify-failed", event.run_id, event.iteration),
+                model=event.model,
+                run_id=event.run_id,
+                iteration=event.iteration,
+                step="verify",
+                reason=reason,
+            )
+        )
+
+    def _verdicts(
+        self, event: CandidatesTrained, result: EvaluateResult
+    ) -> tuple[CandidateVerdict, ...]:
+        outputs = _outputs(self._artifacts.get(result.predictions))
+        sets = EvaluationSets(
+            current=self._rows(event.evaluation_set),
+            earlier={
+                f"checkpoint {number}": self._rows(ref)
+                for number, ref in enumerate(event.deployed.earlier_evaluations, 1)
+            },
+        )
+        before = None if DEPLOYED in result.broken else outputs.get(DEPLOYED)
+        return tuple(
+            _told(candidate, self._judge(candidate, sets, outputs, before, result.broken))
+            for candidate in event.candidates
+        )
+
+    def _judge(
+        self,
+        candidate: Candidate,
+        sets: EvaluationSets,
+        outputs: Mapping[str, Mapping[str, str]],
+        before: Mapping[str, str] | None,
+        broken: Mapping[str, str],
+    ) -> Verdict:
+        if candidate.id in broken:
+            return Unusable(candidate.id, broken[candidate.id])
+        report = evaluate(
+            candidate.id, sets, outputs.get(candidate.id, {}), before, limits=self._limits
+        )
+        return judge(report, self._limits)
+
+    def _rows(self, ref: ArtifactRef) -> list[EvalRow]:
+        return load_rows(self._artifacts.get(ref), EvalRow)
+
+
+def _outputs(predictions: bytes) -> dict[str, dict[str, str]]:
+    """Outputs by model and row id."""
+    outputs: dict[str, dict[str, str]] = {}
+    for line in predictions.splitlines():
+        row = json.loads(line)
+        outputs.setdefault(row["model"], {})[row["id"]] = row["output"]
+    return outputs
+
+
+def _told(candidate: Candidate, verdict: Verdict) -> CandidateVerdict:
+    outcome, report = _outcome(verdict), None if isinstance(verdict, Unusable) else verdict.report
+    return CandidateVerdict(
+        candidate=candidate, outcome=outcome, reason=explain(verdict), report=report
+    )
+
+
+def _outcome(verdict: Verdict) -> Outcome:
+    match verdict:
+        case Admitted():
+            return "admitted"
+        case Regressed():
+            return "regressed"
+        case NotBetter():
+            return "not_better"
+        case Unusable():
+            return "unusable"

@@ -1,0 +1,23 @@
+"""Settings of the verifier."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from shared.settings import ServiceSettings
+
+
+class VerifierSettings(ServiceSettings):
+    """How long an evaluation may take, and how often it is tried."""
+
+    job_attempts: Annotated[int, Field(ge=1, le=10)] = Field(
+        default=3, description="How often an evaluation job is tried before the run fails."
+    )
+    job_minutes: Annotated[float, Field(gt=0)] = Field(
+        default=720.0, description="Longest time one try of an evaluation job may take, in minutes."
+    )
+    epsilon: Annotated[int, Field(ge=0)] = Field(
+        default=2,
+        description="Most examples of any evaluation set that were right before and may be wrong "
+        "now (the paper's ε).",
+    )

