@@ -88,7 +88,9 @@ def _health_routes(health: Health) -> list[tuple[str, Any]]:
     @get
     async def live(_: Any) -> AsgiResponse:
         """Whether the process should go on living."""
-        return AsgiResponse(b"ok" if health.alive else b"a loop has ended", 200 if health.alive else 503)
+        return AsgiResponse(
+            b"ok" if health.alive else b"a loop has ended", 200 if health.alive else 503
+        )
 
     @get
     async def ready(_: Any) -> AsgiResponse:

@@ -119,7 +119,6 @@ class ServiceSettings(BaseSettings):
             raise ValueError("give a URI with a scheme, for example file:///var/lib/pioneer")
         return value.rstrip("/")
 
-
     @property
     def ray_token(self) -> str | None:
         """The Ray token from the variable or the file. Raises BadSettings when it cannot be read."""
@@ -144,7 +143,9 @@ def load_settings(kind: type[Settings]) -> Settings:
     try:
         return kind()
     except ValidationError as error:
-        raise BadSettings("; ".join(_sentence(kind, e["loc"], e["msg"]) for e in error.errors())) from None
+        raise BadSettings(
+            "; ".join(_sentence(kind, e["loc"], e["msg"]) for e in error.errors())
+        ) from None
 
 
 def environment_name(kind: type[BaseSettings], field: str) -> str:

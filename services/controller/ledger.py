@@ -94,8 +94,6 @@ class Ledger(Generic[State]):
             "_id": entry.id,
             "version": entry.version,
             "state": self._kind.dump_python(entry.state, mode="json"),
-            "outbox": [
-                {"topic": e.topic, "body": e.model_dump_json()} for e in entry.outbox
-            ],
+            "outbox": [{"topic": e.topic, "body": e.model_dump_json()} for e in entry.outbox],
             "unpublished": bool(entry.outbox),
         }

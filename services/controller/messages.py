@@ -49,7 +49,9 @@ def model_rolled_back(record: ModelRecord) -> ModelRolledBack:
     )
 
 
-def run_closed(run: Run, ended: Promoted | NotPromoted | Failed | Declined, now: datetime) -> RunClosed:
+def run_closed(
+    run: Run, ended: Promoted | NotPromoted | Failed | Declined, now: datetime
+) -> RunClosed:
     return RunClosed(
         id=derive_id("closed", run.id),
         model=run.model,

@@ -132,9 +132,7 @@ class Runs:
             case Iterate():
                 moved = run_domain.iterate(run, decision).run
                 if isinstance(moved.state, Iterating):
-                    await self._runs.change(
-                        entry, moved, [iteration_requested(moved, moved.state)]
-                    )
+                    await self._runs.change(entry, moved, [iteration_requested(moved, moved.state)])
             case Promote():
                 await self._promote(entry, decision)
             case Stop(reason):

@@ -46,9 +46,7 @@ def wire(
     """Connect handlers to topics; returns the loops the service must run."""
     models = KnownModels(parts.documents)
     grace = timedelta(seconds=settings.feedback_grace_seconds)
-    ingest = Ingest(
-        traces, models, max_text_chars=settings.max_text_chars, feedback_grace=grace
-    )
+    ingest = Ingest(traces, models, max_text_chars=settings.max_text_chars, feedback_grace=grace)
     diagnosis = _diagnosis(settings, parts, traces, models, clock)
     watcher = JobWatcher(
         service=NAME,

@@ -171,7 +171,11 @@ class Diagnosis:
                 "they are near-duplicates of each other, collect more"
             )
         regression = regression_set(
-            passes, repair, len(heldout), share=self._splits.regression_share, seed=self._splits.seed
+            passes,
+            repair,
+            len(heldout),
+            share=self._splits.regression_share,
+            seed=self._splits.seed,
         )
         pool = training_pool(passes, exclude=(*heldout, *regression))
         kept = vectors[[place[t.id] for t in (*repair, *pool)]]

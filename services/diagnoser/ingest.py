@@ -67,7 +67,12 @@ class Ingest:
         ]
         await self._traces.unpark([f.id for f in (*ready, *late)])
         return [(ready[place], error) for place, error in refused.items()] + [
-            (f, UnknownThing(f"trace {f.trace_id!r} is unknown, {self._feedback_grace} after its feedback"))
+            (
+                f,
+                UnknownThing(
+                    f"trace {f.trace_id!r} is unknown, {self._feedback_grace} after its feedback"
+                ),
+            )
             for f in late
         ]
 

@@ -30,7 +30,9 @@ class FailureCount:
 class TraceStore(Protocol):
     """Traces with their judgements. All methods raise TransientError when the database is away."""
 
-    async def add(self, traces: Sequence[tuple[TraceLogged, Judgement | None]], now: datetime) -> int:
+    async def add(
+        self, traces: Sequence[tuple[TraceLogged, Judgement | None]], now: datetime
+    ) -> int:
         """Store traces whose id is new; how many that were. A repeat changes nothing."""
         ...
 
@@ -58,7 +60,9 @@ class TraceStore(Protocol):
         """Forget parked feedback."""
         ...
 
-    async def count_failures(self, model: str, version: int, since: datetime | None) -> FailureCount:
+    async def count_failures(
+        self, model: str, version: int, since: datetime | None
+    ) -> FailureCount:
         """Failures with a known right output, judged after ``since``."""
         ...
 

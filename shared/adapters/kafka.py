@@ -167,7 +167,13 @@ class DeadLetters(BaseMiddleware):
 
 
 async def bury(
-    broker: KafkaBroker, topic: str, key: bytes | None, body: bytes, error: Exception, *, offset: int
+    broker: KafkaBroker,
+    topic: str,
+    key: bytes | None,
+    body: bytes,
+    error: Exception,
+    *,
+    offset: int,
 ) -> None:
     """Keep a message that can never be handled, with the reason in its headers."""
     logger.warning("dead letter from %s@%d: %s", topic, offset, error)

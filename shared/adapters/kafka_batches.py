@@ -54,9 +54,7 @@ def subscribe_batches(
             await _bury(broker, sources[place], error)
 
 
-async def _take(
-    take: TakeBatch[AnyEvent], events: Sequence[AnyEvent]
-) -> Mapping[int, Exception]:
+async def _take(take: TakeBatch[AnyEvent], events: Sequence[AnyEvent]) -> Mapping[int, Exception]:
     if not events:
         return {}
     try:
@@ -73,9 +71,7 @@ async def _take(
 
 
 async def _bury(broker: KafkaBroker, record: Any, error: Exception) -> None:
-    await bury(
-        broker, record.topic, record.key, record.value or b"", error, offset=record.offset
-    )
+    await bury(broker, record.topic, record.key, record.value or b"", error, offset=record.offset)
 
 
 async def _no_decoding(_: KafkaMessage) -> None:

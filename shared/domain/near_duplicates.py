@@ -1,6 +1,6 @@
 """Which texts say nearly the same: exact Jaccard search by prefix filtering, without all pairs.
 
-Two texts are near-duplicates when their sets of words, or of the letter trigrams of their words, have a
+Two texts are near-duplicates when their sets of words, or of their words' letter trigrams, have a
 Jaccard similarity of at least the threshold (paper App. B: 0.8). Words catch an added or dropped
 word, trigrams a misspelt one; neither heeds order, case or punctuation. A text of one or two words
 has so few features that only an equal one reaches the threshold. What holds no word at all ("???")
@@ -24,7 +24,7 @@ Features = Callable[[str], tuple[str, ...]]
 
 _WORD = re.compile(r"\w+")
 _APOSTROPHES = str.maketrans("", "", "'’")
-_PRODUCTS_AT_ONCE = 20_000_000
+_PRODUCTS_AT_ONCE = 4_000_000
 _COMPARED_AT_ONCE = 200_000
 _EDGES_AT_ONCE = 5_000_000
 
@@ -149,7 +149,7 @@ class _Sets:
         return np.ceil(self._threshold * sizes - 1e-9).astype(np.int64)
 
     def _prefix(self, rows: Any, sizes: Ints) -> Any:
-        """Only the prefix of each row. Unknown features are the rarest: they use up prefix first."""
+        """Only the prefix of each row; unknown features are the rarest and use it up first."""
         known = np.diff(rows.indptr)
         length = sizes - self._least_overlap(sizes) + self._shared - (sizes - known)
         position = np.arange(rows.nnz) - np.repeat(rows.indptr[:-1], known)

@@ -34,6 +34,10 @@ class DataSpec:
             raise ValueError(f"shares gold/hard/replay sum to {total:.3f}: they must sum to 1")
         if self.size < 1:
             raise ValueError(f"size={self.size}: a training set needs at least 1 row")
+        if self.max_label_ratio < 1:
+            raise ValueError(f"max_label_ratio={self.max_label_ratio}: must be at least 1")
+        if self.surgical < 0:
+            raise ValueError(f"surgical={self.surgical}: must not be negative")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,13 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def usable_cpus() -> int:
-    """The CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def use_all_cpus() -> None:
+    """Let torch compute on every CPU of this process: Ray gives its drivers OMP_NUM_THREADS=1."""
+    torch.set_num_threads(_usable_cpus())
 
 
 def mixed_precision(on: torch.device) -> AbstractContextManager[object]:
     """bfloat16 autocast where the hardware multiplies it natively; elsewhere it would cost time."""
-    # Ray gives OMP_NUM_THREADS=1 to drivers: callers set the threads themselves.
     if on.type == "cuda" and torch.cuda.is_bf16_supported():
         return torch.autocast("cuda", dtype=torch.bfloat16)
     if on.type == "cpu" and _cpu_has_bf16():
@@ -26,5 +25,13 @@ def mixed_precision(on: torch.device) -> AbstractContextManager[object]:
     return nullcontext()
 
 
+def _usable_cpus() -> int:
+    # Python before 3.13 has no os.process_cpu_count, macOS has no affinity.
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def _cpu_has_bf16() -> bool:
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    # torch has no public question for this.
+    probe = torch.cpu
+    return bool(probe._is_avx512_bf16_supported() or probe._is_amx_tile_supported())  # pyright: ignore[reportPrivateUsage]

@@ -109,7 +109,11 @@ class Guard:
             if pid == self.child:
                 self.exit_code = os.waitstatus_to_exitcode(status)
                 # A command that leaves daemons behind (`ray start`) has handed them to this guard by now.
-                self.core = {pid for pid, parent in parents().items() if parent == os.getpid()} if ON_LINUX else set()
+                self.core = (
+                    {pid for pid, parent in parents().items() if parent == os.getpid()}
+                    if ON_LINUX
+                    else set()
+                )
                 self.stopping |= self.exit_code != 0
             elif pid in self.core:
                 # Half a system answers some questions and hangs on others: end it all instead.

@@ -54,7 +54,9 @@ class Ports:
         candidates = random.SystemRandom().sample(range(*PORT_RANGE), k=200)
         port = next((port for port in candidates if port not in used and is_free(port)), None)
         if port is None:
-            raise LocalStackError(f"no free port for {name!r} in {PORT_RANGE}: stop some servers on {LOOPBACK}")
+            raise LocalStackError(
+                f"no free port for {name!r} in {PORT_RANGE}: stop some servers on {LOOPBACK}"
+            )
         self._kept[name] = port
         self._file.write_text(json.dumps(self._kept, indent=2, sort_keys=True) + "\n")
         return port
@@ -80,7 +82,9 @@ class Process:
     def start(self) -> None:
         """Start the command; its output is appended to the log."""
         if self.running:
-            raise LocalStackError(f"{self.name} is already running: stop it before starting it again")
+            raise LocalStackError(
+                f"{self.name} is already running: stop it before starting it again"
+            )
         guard = Path(__file__).with_name("guard.py")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
@@ -88,7 +92,15 @@ class Process:
 
     def _spawn(self, log: IO[bytes], guard: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", str(guard), str(self.grace), str(self.lock), *self.command],
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                str(guard),
+                str(self.grace),
+                str(self.lock),
+                *self.command,
+            ],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -134,7 +146,9 @@ class Process:
             async with asyncio.timeout(timeout):
                 while not await answers():
                     if not self.running:
-                        raise LocalStackError(f"{self.name} died at start; the end of {self.log}:\n{self.tail()}")
+                        raise LocalStackError(
+                            f"{self.name} died at start; the end of {self.log}:\n{self.tail()}"
+                        )
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError as error:
             raise LocalStackError(

@@ -28,6 +28,13 @@ class Admission:
     verdict: Admitted
     training_set: ArtifactRef
 
+    def __post_init__(self) -> None:
+        if self.verdict.report.candidate != self.candidate.id:
+            raise ValueError(
+                f"verdict of candidate {self.verdict.report.candidate!r} cannot admit "
+                f"{self.candidate.id!r}: give its own"
+            )
+
     @property
     def score(self) -> float:
         return self.verdict.report.score

@@ -139,15 +139,13 @@ def _ideas(run: Run, grid: DataGrid) -> Iterator[_Idea]:
         reason = "no candidate could be evaluated: gentler hyperparameters"
         yield _Idea(Move.TUNE, last, last.data, GENTLER, reason)
     elif last.score < DATA_PROBLEM:
-        yield _rebuilt(last, grid)
+        yield from _rebuilt(last, grid)
     elif last.breaks_too_much:
         guarded = grid.towards_hard_and_replay(last.data)
         reason = f"{said}: more hard negatives and replay, gentler training"
         yield _Idea(Move.PROTECT, last, guarded, GENTLER, reason)
     elif last.score > NEARLY_RIGHT:
-        precise = grid.more_surgical(last.data)
-        reason = f"{said}: {precise.surgical} examples for each remaining pattern"
-        yield _Idea(Move.SURGICAL, last, precise, KEEPING, reason)
+        yield from _surgical(last, grid)
     yield _Idea(Move.TUNE, last, last.data, TUNING, f"{said}: hold the data, tune hyperparameters")
 
 
@@ -160,15 +158,22 @@ def _rolled_back(last: IterationOutcome, best: IterationOutcome) -> _Idea:
     return _Idea(Move.ROLL_BACK, best, best.data, steps, reason)
 
 
-def _rebuilt(last: IterationOutcome, grid: DataGrid) -> _Idea:
+def _rebuilt(last: IterationOutcome, grid: DataGrid) -> Iterator[_Idea]:
     larger = grid.larger(last.data)
     if last.breaks_too_much:
-        data = grid.towards_hard_and_replay(larger)
-        reason = f"{last.in_words}: rebuild the data with more hard negatives and replay"
+        data, more = grid.towards_hard_and_replay(larger), "hard negatives and replay"
     else:
-        data = grid.towards_gold(larger)
-        reason = f"{last.in_words}: rebuild the data with more gold"
-    return _Idea(Move.REBUILD, last, data, KEEPING, reason)
+        data, more = grid.towards_gold(larger), "gold"
+    if data != last.data:
+        reason = f"{last.in_words}: rebuild the data with more {more}"
+        yield _Idea(Move.REBUILD, last, data, KEEPING, reason)
+
+
+def _surgical(last: IterationOutcome, grid: DataGrid) -> Iterator[_Idea]:
+    data = grid.more_surgical(last.data)
+    if data != last.data:
+        reason = f"{last.in_words}: {data.surgical} examples for each remaining pattern"
+        yield _Idea(Move.SURGICAL, last, data, KEEPING, reason)
 
 
 def _untried(run: Run, idea: _Idea, grid: RecipeGrid) -> Iterate | None:

@@ -21,10 +21,14 @@ class MongoTraces:
 
     async def prepare(self) -> None:
         """Create the indexes that triggers and diagnoses read by."""
-        await self._traces.ensure_index([("model", 1), ("model_version", 1), ("verdict", 1), ("judged_at", -1)])
+        await self._traces.ensure_index(
+            [("model", 1), ("model_version", 1), ("verdict", 1), ("judged_at", -1)]
+        )
         await self._parked.ensure_index([("trace_id", 1)])
 
-    async def add(self, traces: Sequence[tuple[TraceLogged, Judgement | None]], now: datetime) -> int:
+    async def add(
+        self, traces: Sequence[tuple[TraceLogged, Judgement | None]], now: datetime
+    ) -> int:
         return await self._traces.insert_new([_document(t, j, now) for t, j in traces])
 
     async def lookup(self, ids: Sequence[str]) -> Mapping[str, StoredTrace]:
@@ -57,7 +61,9 @@ class MongoTraces:
     async def unpark(self, feedback_ids: Sequence[str]) -> None:
         await self._parked.delete_ids(feedback_ids)
 
-    async def count_failures(self, model: str, version: int, since: datetime | None) -> FailureCount:
+    async def count_failures(
+        self, model: str, version: int, since: datetime | None
+    ) -> FailureCount:
         where = _failed(model, version)
         if since is not None:
             where["judged_at"] = {"$gt": since}

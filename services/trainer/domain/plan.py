@@ -10,7 +10,9 @@ def plan_training(event: TrainingSetSynthesized) -> TrainSpec:
     """One candidate for each distinct recipe, all on the same set. Raises BadInput without any."""
     recipes = {recipe.digest: recipe for recipe in event.recipes}
     if not recipes:
-        raise BadInput(f"iteration {event.iteration} of run {event.run_id} names no recipe to train")
+        raise BadInput(
+            f"iteration {event.iteration} of run {event.run_id} names no recipe to train"
+        )
     if event.composition.labels < 2:
         raise BadInput(
             f"the training set has {event.composition.labels} label(s): a classifier needs two"
@@ -19,7 +21,9 @@ def plan_training(event: TrainingSetSynthesized) -> TrainSpec:
         task=event.deployed.task,
         training_set=event.training_set,
         candidates=tuple(
-            CandidateSpec(id=candidate_id(event.run_id, event.training_set.sha256, digest), recipe=r)
+            CandidateSpec(
+                id=candidate_id(event.run_id, event.training_set.sha256, digest), recipe=r
+            )
             for digest, r in recipes.items()
         ),
     )

@@ -54,7 +54,7 @@ def rows_needed(drop: float, *, epsilon: int, power: float = POWER) -> int:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if blind(middle) else (low, middle)
-    return high if blind(low) else low
+    return high
 
 
 def power_warning(

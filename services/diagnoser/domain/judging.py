@@ -1,0 +1,46 @@
+"""Verdicts of traces: from a reference, from feedback, and which of two judgements stands."""
+
+from shared.domain.traces import Judgement, Verdict, VerdictSource
+from shared.errors import BadInput
+
+
+def judge_by_reference(output: str, reference: str | None) -> Judgement | None:
+    """Exact match of the stripped texts; None when there is no reference to judge by."""
+    right = (reference or "").strip()
+    if not right:
+        return None
+    answer = output.strip()
+    if answer == right:
+        return Judgement(Verdict.PASS, VerdictSource.EXACT_MATCH, right, "matches the reference")
+    return Judgement(
+        Verdict.FAIL,
+        VerdictSource.EXACT_MATCH,
+        right,
+        f"answered {answer!r}, the reference says {right!r}",
+    )
+
+
+def from_feedback(
+    output: str, verdict: Verdict, corrected: str | None, *, human: bool, reason: str = ""
+) -> Judgement:
+    """The judgement that feedback on a trace with this output gives.
+
+    A failure without a correction keeps ``corrected`` None: it counts, but nothing can be learnt
+    from it. Raises BadInput when verdict and correction contradict each other.
+    """
+    source = VerdictSource.HUMAN if human else VerdictSource.FEEDBACK
+    answer, right = output.strip(), (corrected or "").strip() or None
+    if verdict is Verdict.PASS:
+        if right not in (None, answer):
+            raise BadInput(f"feedback passes {answer!r} but corrects it to {right!r}: send fail")
+        return Judgement(verdict, source, answer, reason or f"confirmed by {source}")
+    if right == answer:
+        raise BadInput(f"feedback fails {answer!r} but corrects it to the same: send pass")
+    return Judgement(verdict, source, right, reason or f"rejected by {source}")
+
+
+def supersede(current: Judgement | None, new: Judgement) -> Judgement:
+    """The judgement that stands: the stronger source; of equal ones the new one (paper §1)."""
+    if current is not None and current.source.strength > new.source.strength:
+        return current
+    return new

@@ -1,0 +1,136 @@
+"""Error patterns: failures grouped by what was confused, then by meaning (paper §2.6 step 2)."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.domain.ids import derive_id
+from shared.domain.patterns import ErrorPattern
+from shared.domain.traces import JudgedTrace
+
+Vectors = npt.NDArray[np.float32]
+Positions = npt.NDArray[np.int64]
+
+_EXAMPLES = 5
+_QUOTED = 48
+_ROUNDS = 20
+
+
+def find_patterns(
+    failures: Sequence[JudgedTrace],
+    embeddings: Vectors,
+    *,
+    min_size: int = 3,
+    split_from: int = 16,
+    min_separation: float = 0.25,
+) -> tuple[ErrorPattern, ...]:
+    """Every failure in exactly one pattern, largest pattern first.
+
+    ``embeddings`` is float32 [n, d], rows L2-normalised, in the order of ``failures``. Pairs of
+    fewer than ``min_size`` join others of the same expected label. Those of ``split_from`` or more
+    are halved while the halves differ in meaning by at least ``min_separation`` (a silhouette, -1
+    to 1). The time is near-linear in n. Raises ValueError when the shapes do not fit.
+    """
+    if embeddings.ndim != 2 or len(embeddings) != len(failures):
+        raise ValueError(
+            f"embeddings {embeddings.shape} for {len(failures)} failures: one row for each"
+        )
+    order = sorted(range(len(failures)), key=lambda at: (failures[at].id, failures[at].text))
+    rows, vectors = [failures[at] for at in order], embeddings[order]
+    found: list[ErrorPattern] = []
+    for (expected, predicted), members in _confusions(rows, min_size):
+        for part in _by_meaning(vectors, members, split_from, min_size, min_separation):
+            found.append(_pattern(expected, predicted, rows, _typical_first(vectors, part)))
+    return tuple(sorted(found, key=lambda p: (-p.size, p.name, p.id)))
+
+
+def _confusions(
+    rows: Sequence[JudgedTrace], min_size: int
+) -> Iterable[tuple[tuple[str, str | None], Positions]]:
+    """Positions by (expected, predicted); small confusions of one expected label under None."""
+    pairs: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for at, row in enumerate(rows):
+        pairs[row.corrected, row.output].append(at)
+    small: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for pair, members in pairs.items():
+        if len(members) < min_size:
+            small[pair[0]].append(pair)
+    merged: dict[tuple[str, str | None], list[int]] = {**pairs}
+    for expected, few in small.items():
+        # One small confusion alone would lose its name and gain no company.
+        if len(few) > 1:
+            merged[expected, None] = sorted(at for pair in few for at in merged.pop(pair))
+    for pair, members in merged.items():
+        yield pair, np.array(members, np.int64)
+
+
+def _by_meaning(
+    vectors: Vectors, members: Positions, split_from: int, min_size: int, min_separation: float
+) -> list[Positions]:
+    """Bisecting spherical 2-means, deterministic, no half smaller than ``min_size``."""
+    done: list[Positions] = []
+    open_ = [members]
+    while open_:
+        part = open_.pop()
+        halves = _halves(vectors[part], min_separation) if len(part) >= split_from else None
+        if halves is None or min(halves.sum(), (~halves).sum()) < min_size:
+            done.append(part)
+        else:
+            open_ += [part[halves], part[~halves]]
+    return done
+
+
+def _halves(vectors: Vectors, min_separation: float) -> npt.NDArray[np.bool_] | None:
+    """Which rows belong to the first half, or None when there is no clear division."""
+    # Start from the row farthest from the mean, and the row farthest from that one.
+    first = vectors[np.argmin(vectors @ vectors.mean(axis=0))]
+    centres = np.stack([first, vectors[np.argmin(vectors @ first)]])
+    side = np.zeros(len(vectors), bool)
+    for _ in range(_ROUNDS):
+        near = vectors @ centres.T
+        moved = near[:, 0] >= near[:, 1]
+        if moved.all() or not moved.any():
+            return None
+        if (moved == side).all():
+            break
+        side = moved
+        centres = np.stack([_direction(vectors[side]), _direction(vectors[~side])])
+    distance = 1 - vectors @ centres.T
+    own, other = distance.min(axis=1), distance.max(axis=1)
+    separation = float(np.mean((other - own) / np.maximum(other, 1e-9)))
+    return side if separation >= min_separation else None
+
+
+def _direction(vectors: Vectors) -> Vectors:
+    mean = vectors.mean(axis=0)
+    return mean / max(float(np.linalg.norm(mean)), 1e-9)
+
+
+def _typical_first(vectors: Vectors, members: Positions) -> list[int]:
+    """Members by cosine to their centroid, nearest first; ties by position."""
+    near = vectors[members] @ _direction(vectors[members])
+    return members[np.argsort(-near.round(6), kind="stable")].tolist()
+
+
+def _pattern(
+    expected: str, predicted: str | None, rows: Sequence[JudgedTrace], members: Sequence[int]
+) -> ErrorPattern:
+    ids = tuple(rows[at].id for at in members)
+    texts = [rows[at].text for at in members]
+    return ErrorPattern(
+        id=derive_id("pattern", expected, predicted or "", *sorted(ids)),
+        name=f"{expected} → {predicted or 'other labels'}: {_quote(texts[0])}",
+        expected=expected,
+        predicted=predicted,
+        members=ids,
+        share=len(ids) / len(rows),
+        mean_words=sum(len(text.split()) for text in texts) / len(texts),
+        examples=tuple(dict.fromkeys(texts))[:_EXAMPLES],
+    )
+
+
+def _quote(text: str) -> str:
+    flat = " ".join(text.split())
+    return f'"{flat if len(flat) <= _QUOTED else flat[: _QUOTED - 1].rstrip() + "…"}"'

@@ -1,0 +1,78 @@
+"""A checkpoint folder from elsewhere as an artifact of ours: PEFT or Hugging Face layout."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.domain.artifacts import ArtifactRef
+from shared.domain.pipeline import Method
+from shared.domain.tasks import Task, TaskKind
+from shared.errors import BadInput
+from shared.ports import ArtifactStore
+
+KEPT = (".safetensors", ".json", ".txt", ".model")
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedCheckpoint:
+    ref: ArtifactRef
+    task: Task
+    base_model: str
+
+
+def import_checkpoint(artifacts: ArtifactStore, folder: Path, *, name: str) -> ImportedCheckpoint:
+    """Store a sequence classifier. Raises BadInput saying which file is missing or wrong.
+
+    LoRA: ``adapter_config.json``, ``adapter_model.safetensors`` and ``labels.json`` (the labels in
+    the head's order, sorted). Full: ``config.json`` with ``id2label``, ``model.safetensors`` and
+    the tokenizer. A folder with our ``adapter.json`` is taken as it is. Pickles are refused.
+    """
+    if not folder.is_dir():
+        raise BadInput(f"{folder} is not a folder: give the checkpoint's folder")
+    files = {f.name: f.read_bytes() for f in sorted(folder.iterdir()) if f.suffix in KEPT}
+    files.pop("manifest.json", None)
+    if not any(file.endswith(".safetensors") for file in files):
+        raise BadInput(f"{folder} holds no .safetensors file: save the checkpoint in that format")
+    described = _ours(files) or _described(files, folder)
+    files["adapter.json"] = json.dumps(described, indent=1).encode()
+    task = Task(TaskKind(described["task"]["kind"]), tuple(described["task"]["labels"]))
+    ref = artifacts.put_folder(files, name=name)
+    return ImportedCheckpoint(ref, task, described["base_model"])
+
+
+def _ours(files: dict[str, bytes]) -> dict[str, Any] | None:
+    return json.loads(files["adapter.json"]) if "adapter.json" in files else None
+
+
+def _described(files: dict[str, bytes], folder: Path) -> dict[str, Any]:
+    if "adapter_config.json" in files:
+        method, base = (
+            Method.LORA,
+            _json(files, "adapter_config.json", folder).get("base_model_name_or_path", ""),
+        )
+        labels: list[str] = _json(files, "labels.json", folder)
+    else:
+        config = _json(files, "config.json", folder)
+        method, base = Method.FULL, config.get("_name_or_path") or str(folder.name)
+        numbered: dict[str, str] = config.get("id2label", {})
+        labels = [numbered[key] for key in sorted(numbered, key=int)]
+    if labels != sorted(labels) or len(labels) < 2:
+        raise BadInput(
+            f"{folder}: the head's labels {labels[:4]}… are not in sorted order: "
+            "Pioneer keeps heads in sorted order, save the checkpoint so"
+        )
+    if not base:
+        raise BadInput(f"{folder}: adapter_config.json names no base_model_name_or_path")
+    return {
+        "format": 1,
+        "task": {"kind": TaskKind.CLASSIFICATION.value, "labels": labels},
+        "base_model": base,
+        "method": method.value,
+    }
+
+
+def _json(files: dict[str, bytes], name: str, folder: Path) -> Any:
+    if name not in files:
+        raise BadInput(f"{folder} has no {name}: see the layout in the documentation")
+    return json.loads(files[name])

@@ -1,0 +1,146 @@
+"""``pioneer models``: register a model, list models, show one with its history."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shared.adapters.artifacts import FsspecArtifacts
+from shared.adapters.checkpoint_import import import_checkpoint
+from shared.cli.environment import client_settings, publishing, reading
+from shared.domain.artifacts import ArtifactRef
+from shared.domain.ids import derive_id
+from shared.domain.rows import EvalPart, EvalRow, Row, dump_rows
+from shared.errors import BadInput, UnknownThing
+from shared.events import ModelRegistered
+
+app = typer.Typer(help="Register and inspect models.", no_args_is_help=True)
+console = Console()
+
+
+@app.command()
+def register(
+    name: Annotated[str, typer.Argument(help="Name that traces will carry as their model.")],
+    adapter: Annotated[Path, typer.Option(help="Folder of the deployed checkpoint (see docs).")],
+    training_set: Annotated[
+        Path | None, typer.Option(help="JSONL of text and label it was trained on, for replay.")
+    ] = None,
+    evaluation_set: Annotated[
+        Path | None, typer.Option(help="JSONL of text and label no later version may break.")
+    ] = None,
+) -> None:
+    """Register a sequence classifier that is in production: PEFT or Hugging Face layout."""
+    artifacts = FsspecArtifacts(client_settings().artifacts_uri)
+    imported = import_checkpoint(artifacts, adapter, name=name)
+    event = ModelRegistered(
+        id=derive_id("registered", name, imported.ref.sha256),
+        model=name,
+        task=imported.task,
+        base_model=imported.base_model,
+        adapter=imported.ref,
+        training_set=_stored(artifacts, training_set, labels=imported.task.labels),
+        evaluation_set=_stored_evaluation(artifacts, evaluation_set, labels=imported.task.labels),
+    )
+    asyncio.run(_publish(event))
+    console.print(f"registered {name}: {len(imported.task.labels)} labels, adapter {imported.ref}")
+
+
+@app.command("list")
+def list_models() -> None:
+    """All models, what is in production and since when."""
+    table = Table("model", "version", "held-out score", "since", "reason")
+    for document in asyncio.run(_find("models")):
+        record = document["state"]
+        latest = record["deployments"][-1]
+        version = next(v for v in record["versions"] if v["number"] == latest["version"])
+        score = version["heldout_score"]
+        table.add_row(
+            record["name"],
+            str(latest["version"]),
+            "–" if score is None else f"{score:.3f}",
+            latest["at"],
+            latest["reason"],
+        )
+    console.print(table)
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="The model's name.")]) -> None:
+    """One model: its versions, and what was deployed when and why."""
+    document = asyncio.run(_get("models", name))
+    record = document["state"]
+    console.print(f"[bold]{name}[/bold]: {len(record['task']['labels'])} labels")
+    versions = Table("version", "base model", "held-out score", "run", "adapter", title="versions")
+    for version in record["versions"]:
+        score = version["heldout_score"]
+        versions.add_row(
+            str(version["number"]),
+            version["base_model"],
+            "–" if score is None else f"{score:.3f}",
+            version["run_id"] or "–",
+            version["adapter"]["sha256"][:12],
+        )
+    history = Table("#", "version", "at", "kind", "reason", title="deployments")
+    for deployment in record["deployments"]:
+        history.add_row(
+            *(str(deployment[k]) for k in ("number", "version", "at", "kind", "reason"))
+        )
+    console.print(versions, history)
+
+
+def _rows(file: Path, labels: tuple[str, ...]) -> list[Row]:
+    rows: list[Row] = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            row = json.loads(line)
+            text, label = str(row["text"]), str(row["label"])
+        except (json.JSONDecodeError, KeyError, TypeError):
+            raise BadInput(
+                f'{file}:{number}: want {{"text": …, "label": …}} on each line'
+            ) from None
+        if label not in labels:
+            raise BadInput(f"{file}:{number}: label {label!r} is not one of the model's labels")
+        rows.append(Row(derive_id("row", text, label), text, label))
+    return rows
+
+
+def _stored(
+    artifacts: FsspecArtifacts, file: Path | None, *, labels: tuple[str, ...]
+) -> ArtifactRef | None:
+    if file is None:
+        return None
+    return artifacts.put(dump_rows(_rows(file, labels)), name="training.jsonl")
+
+
+def _stored_evaluation(
+    artifacts: FsspecArtifacts, file: Path | None, *, labels: tuple[str, ...]
+) -> ArtifactRef | None:
+    if file is None:
+        return None
+    rows = [
+        EvalRow(r.id, r.text, r.target, EvalPart.REGRESSION, right_before=True)
+        for r in _rows(file, labels)
+    ]
+    return artifacts.put(dump_rows(rows), name="evaluation.jsonl")
+
+
+async def _publish(event: ModelRegistered) -> None:
+    async with publishing() as publisher:
+        await publisher.publish(event)
+
+
+async def _find(collection: str) -> list[dict[str, Any]]:
+    async with reading() as documents:
+        return await documents.find(collection, {})
+
+
+async def _get(collection: str, key: str) -> dict[str, Any]:
+    async with reading() as documents:
+        document = await documents.get(collection, key)
+    if document is None:
+        raise UnknownThing(f"{collection} has no {key!r}: see pioneer {collection} list")
+    return document

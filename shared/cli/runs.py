@@ -1,0 +1,65 @@
+"""``pioneer runs``: list runs, show one with its iterations and verdicts."""
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shared.cli.environment import reading
+from shared.errors import UnknownThing
+
+app = typer.Typer(help="Inspect improvement runs.", no_args_is_help=True)
+console = Console()
+
+
+@app.command("list")
+def list_runs(
+    model: Annotated[str | None, typer.Option(help="Only runs of this model.")] = None,
+) -> None:
+    """All runs, newest first."""
+    runs = [d["state"] for d in asyncio.run(_runs())]
+    table = Table("run", "model", "started", "state", "iterations", "reason")
+    for run in sorted(runs, key=lambda r: r["started_at"], reverse=True):
+        if model in (None, run["model"]):
+            state = run["state"]
+            table.add_row(
+                run["id"],
+                run["model"],
+                run["started_at"],
+                state["kind"],
+                str(len(run["iterations"])),
+                state["reason"],
+            )
+    console.print(table)
+
+
+@app.command()
+def show(
+    run_id: Annotated[str, typer.Argument(help="The run's id, or its first letters.")],
+) -> None:
+    """One run: what each iteration changed, and what the gate said of each candidate."""
+    found = [d["state"] for d in asyncio.run(_runs()) if d["_id"].startswith(run_id)]
+    if len(found) != 1:
+        raise UnknownThing(f"{len(found)} runs begin with {run_id!r}: see pioneer runs list")
+    run = found[0]
+    state = run["state"]
+    console.print(
+        f"run {run['id']} of {run['model']}: [bold]{state['kind']}[/bold], {state['reason']}"
+    )
+    for iteration in run["iterations"]:
+        data = iteration["data"]
+        console.print(
+            f"\niteration {iteration['iteration']} ({iteration['move']}): {data['size']} rows aimed "
+            f"at, gold {data['gold']:.0%}, hard {data['hard']:.0%}, replay {data['replay']:.0%}"
+        )
+        table = Table("candidate", "verdict")
+        for judged in iteration["judged"]:
+            table.add_row(judged["candidate"]["id"][:8], judged["reason"])
+        console.print(table)
+
+
+async def _runs() -> list[dict[str, Any]]:
+    async with reading() as documents:
+        return await documents.find("runs", {})

@@ -1,0 +1,116 @@
+"""Trained classifiers as folders: ``adapter.json`` beside a standard PEFT or Hugging Face layout.
+
+LoRA: ``adapter_config.json`` and ``adapter_model.safetensors``, as PEFT writes them.
+Full: ``config.json``, ``model.safetensors`` and the tokenizer, as transformers writes them.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from shared.domain.artifacts import ArtifactRef
+from shared.domain.pipeline import Method, Recipe
+from shared.domain.tasks import Task
+from shared.errors import BadInput
+from shared.jobs.base_models import base_digest, base_folder
+from shared.jobs.classifiers import Tokenizer, load_tokenizer, new_classifier
+from shared.ports import ArtifactStore
+
+ADAPTER = "adapter.json"
+FORMAT = 1
+
+
+class Adapter(BaseModel):
+    """``adapter.json``: what the weights beside it are, and what they were made from."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    format: int
+    task: Task
+    base_model: str
+    base_sha256: str
+    method: Method
+    recipe: Recipe
+    training_set: ArtifactRef
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A classifier ready for inference, LoRA merged into the base."""
+
+    adapter: Adapter
+    model: torch.nn.Module
+    tokenizer: Tokenizer
+
+
+def describe(task: Task, recipe: Recipe, training_set: ArtifactRef) -> Adapter:
+    """The ``adapter.json`` of a training."""
+    base_model = recipe.hyperparameters.base_model
+    return Adapter(
+        format=FORMAT,
+        task=task,
+        base_model=base_model,
+        base_sha256=base_digest(base_folder(base_model)),
+        method=recipe.strategy.method,
+        recipe=recipe,
+        training_set=training_set,
+    )
+
+
+def save(
+    artifacts: ArtifactStore, adapter: Adapter, model: Any, tokenizer: Tokenizer, *, name: str
+) -> ArtifactRef:
+    """Store the model as a folder artifact; safetensors only."""
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        model.save_pretrained(folder)
+        if adapter.method is Method.FULL:
+            tokenizer.save_pretrained(folder)
+        files = {file.name: file.read_bytes() for file in folder.iterdir() if _kept(file)}
+    files[ADAPTER] = adapter.model_dump_json(indent=1).encode()
+    return artifacts.put_folder(files, name=name)
+
+
+def load(artifacts: ArtifactStore, ref: ArtifactRef) -> Loaded:
+    """The model of a reference, on the CPU. Raises as ``get_folder``; BadInput when it does not fit."""
+    files = artifacts.get_folder(ref)
+    adapter = _described(files, ref)
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+        if adapter.method is Method.FULL:
+            return Loaded(adapter, new_classifier(folder, adapter.task), load_tokenizer(folder))
+        return _load_lora(adapter, folder, ref)
+
+
+def _load_lora(adapter: Adapter, folder: Path, ref: ArtifactRef) -> Loaded:
+    from peft import PeftModel
+
+    base = base_folder(adapter.base_model)
+    if (found := base_digest(base)) != adapter.base_sha256:
+        raise BadInput(
+            f"adapter {ref}: was trained on {adapter.base_model} {adapter.base_sha256[:12]}…, "
+            f"but here that is {found[:12]}…: install the same base weights"
+        )
+    model = PeftModel.from_pretrained(new_classifier(base, adapter.task), str(folder))
+    merged: torch.nn.Module = model.merge_and_unload()  # pyright: ignore[reportCallIssue]
+    return Loaded(adapter, merged, load_tokenizer(base))
+
+
+def _described(files: dict[str, bytes], ref: ArtifactRef) -> Adapter:
+    if ADAPTER not in files:
+        raise BadInput(f"adapter {ref}: has no {ADAPTER}")
+    found = json.loads(files[ADAPTER])
+    if found.get("format") != FORMAT:
+        raise BadInput(f"adapter {ref}: format {found.get('format')}, this version reads {FORMAT}")
+    return Adapter.model_validate(found)
+
+
+def _kept(file: Path) -> bool:
+    return file.suffix in (".safetensors", ".json", ".txt", ".model")

@@ -1,0 +1,64 @@
+"""Sequence classifiers and tokenizers of Hugging Face, made from a folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import torch
+
+from shared.domain.tasks import Task
+
+
+class Tokenizer(Protocol):
+    """The part of a Hugging Face tokenizer used here."""
+
+    pad_token_id: int | None
+
+    def __call__(
+        self, text: Sequence[str], *, truncation: bool, max_length: int
+    ) -> dict[str, Any]: ...
+
+    def save_pretrained(self, save_directory: Path) -> object: ...
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer of a model folder."""
+    from transformers import AutoTokenizer
+
+    return cast("Tokenizer", AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False))
+
+
+def new_classifier(folder: Path, task: Task) -> Any:
+    """A classifier over the task's labels; weights missing in the folder (the head) are random."""
+    from transformers import AutoModelForSequenceClassification
+    from transformers.utils import logging
+
+    # A new head is expected: the table of missing keys would only alarm.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    return AutoModelForSequenceClassification.from_pretrained(
+        str(folder),
+        num_labels=len(task.labels),
+        id2label=dict(enumerate(task.labels)),
+        label2id={label: index for index, label in enumerate(task.labels)},
+        dtype=torch.float32,
+        use_safetensors=True,
+        trust_remote_code=False,
+    )
+
+
+def encode(tokenizer: Tokenizer, texts: Sequence[str], *, max_tokens: int) -> list[list[int]]:
+    """Token ids of each text, cut to ``max_tokens``."""
+    ids = tokenizer(list(texts), truncation=True, max_length=max_tokens)["input_ids"]
+    return cast("list[list[int]]", ids)
+
+
+def padded(rows: Sequence[list[int]], *, pad: int, on: torch.device) -> dict[str, torch.Tensor]:
+    """``input_ids`` and ``attention_mask`` of a batch, as long as its longest row."""
+    longest = max(map(len, rows))
+    ids = torch.tensor([row + [pad] * (longest - len(row)) for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+    return {
+        "input_ids": ids.to(on, non_blocking=True),
+        "attention_mask": mask.to(on, non_blocking=True),
+    }

@@ -1,0 +1,63 @@
+"""Predictions of a trained classifier, for evaluation jobs and for small serving programs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from shared.domain.artifacts import ArtifactRef
+from shared.jobs.batches import inference_batches
+from shared.jobs.checkpoints import Loaded, load
+from shared.jobs.classifiers import encode, padded
+from shared.jobs.devices import device
+from shared.ports import ArtifactStore
+
+_TOKENS_IN_A_BATCH = 2048
+_ROWS_IN_A_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """``output`` is a label of the task, ``confidence`` its softmax probability."""
+
+    output: str
+    confidence: float
+
+
+class Predictor:
+    """One loaded classifier; ``predict`` is safe to call from one thread at a time."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.adapter = loaded.adapter
+        self._device = device()
+        self._model = loaded.model.to(self._device).eval()
+        self._tokenizer = loaded.tokenizer
+
+    @classmethod
+    def load(cls, artifacts: ArtifactStore, ref: ArtifactRef) -> "Predictor":
+        """Load an adapter, every byte checked. Raises PermanentError when it is broken."""
+        return cls(load(artifacts, ref))
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """One prediction for each text, in order."""
+        labels = self.adapter.task.labels
+        found = [Prediction(labels[0], 0.0)] * len(texts)
+        if not texts:
+            return found
+        ids = encode(
+            self._tokenizer, texts, max_tokens=self.adapter.recipe.hyperparameters.max_tokens
+        )
+        lengths = [len(row) for row in ids]
+        for batch in inference_batches(lengths, tokens=_TOKENS_IN_A_BATCH, rows=_ROWS_IN_A_BATCH):
+            for index, (confidence, label) in zip(
+                batch, self._classify([ids[i] for i in batch]), strict=True
+            ):
+                found[index] = Prediction(labels[label], confidence)
+        return found
+
+    @torch.inference_mode()
+    def _classify(self, rows: list[list[int]]) -> list[tuple[float, int]]:
+        # Full precision: the gate compares models row by row, and rounding must not decide.
+        batch = padded(rows, pad=self._tokenizer.pad_token_id or 0, on=self._device)
+        confidence, label = self._model(**batch).logits.float().softmax(-1).max(-1)
+        return list(zip(confidence.tolist(), label.tolist(), strict=True))

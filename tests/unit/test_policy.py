@@ -1,0 +1,302 @@
+"""The iteration policy: what it does in each band, and what it can never do."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from run_builders import (
+    LIMITS,
+    START,
+    Result,
+    a_model,
+    a_plan,
+    a_run,
+    iterated,
+    methods,
+    recorded,
+)
+
+from services.controller.domain.decision import Decision, Iterate, Move, Promote, Stop
+from services.controller.domain.moves import DataGrid, RecipeGrid
+from services.controller.domain.policy import Budget, decide, first_plan, settle
+from services.controller.domain.run import Run
+from shared.domain.evaluation import Limits
+from shared.domain.pipeline import DataSpec, Method
+from shared.errors import BadInput
+
+AMPLE = Budget(iterations=50, minutes=1000)
+BOTH = [Method.LORA, Method.FULL]
+
+
+def after(
+    *results: tuple[Result, Result], plan: Iterate | None = None, budget: Budget = AMPLE
+) -> tuple[Run, Decision]:
+    """The run and the decision once the policy met these results, one pair an iteration."""
+    run, decision = a_run(plan), plan
+    for number, pair in enumerate(results):
+        if number:
+            assert isinstance(decision, Iterate), decision
+            run = iterated(run, decision)
+        run = recorded(run, *pair)
+        decision = decide(run, limits=LIMITS, budget=budget, now=START)
+    assert decision is not None
+    return run, decision
+
+
+def next_plan(*results: tuple[Result, Result], plan: Iterate | None = None) -> tuple[Run, Iterate]:
+    run, decision = after(*results, plan=plan)
+    assert isinstance(decision, Iterate), decision
+    assert methods(decision.recipes) == BOTH
+    return run, decision
+
+
+def rates(plan: Iterate) -> list[float]:
+    return [recipe.hyperparameters.learning_rate for recipe in plan.recipes]
+
+
+def test_first_plan_trains_lora_and_full_from_the_deployed_model_s_base() -> None:
+    plan = first_plan(a_model(), failures=500, repair=300)
+    assert methods(plan.recipes) == BOTH
+    assert {recipe.hyperparameters.base_model for recipe in plan.recipes} == {"minilm"}
+    assert plan.data.size == 900
+    assert 0.10 <= plan.data.replay <= 0.20
+
+
+def test_without_a_parent_s_training_set_nothing_is_replayed() -> None:
+    plan = first_plan(a_model(training_set=None), failures=500, repair=300)
+    assert (plan.data.gold, plan.data.hard, plan.data.replay) == (0.65, 0.35, 0.0)
+
+
+def test_nothing_to_learn_from_is_refused() -> None:
+    with pytest.raises(BadInput, match="'intent'"):
+        first_plan(a_model(), failures=3, repair=0)
+
+
+def test_no_decision_before_the_verdicts() -> None:
+    with pytest.raises(BadInput, match="verdicts first"):
+        decide(a_run(), limits=LIMITS, budget=AMPLE, now=START)
+
+
+def test_target_reached_is_promoted_at_once() -> None:
+    run, decision = after((Result(96, broken=2), Result(99, broken_earlier=3)))
+    assert isinstance(decision, Promote)
+    assert decision.admission.candidate == run.iterations[0].judged[0].candidate
+
+
+def test_low_score_rebuilds_the_data_with_more_gold_and_keeps_the_recipes() -> None:
+    run, plan = next_plan((Result(60), Result(79)))
+    before = run.iterations[0]
+    assert plan.move is Move.REBUILD
+    assert plan.data.size > before.data.size
+    assert plan.data.gold > before.data.gold
+    assert plan.recipes == before.recipes
+
+
+def test_low_score_with_regressions_rebuilds_with_more_contrast_and_replay() -> None:
+    run, plan = next_plan((Result(60, broken=9), Result(50, broken=9)))
+    before = run.iterations[0].data
+    assert plan.move is Move.REBUILD
+    assert plan.data.size > before.size
+    assert plan.data.hard > before.hard
+    assert plan.data.replay > before.replay
+
+
+def test_middling_score_holds_the_data_and_tunes() -> None:
+    for score in (80, 95):
+        run, plan = next_plan((Result(60), Result(score)))
+        assert plan.move is Move.TUNE
+        assert plan.data == run.iterations[0].data
+        assert not set(plan.recipes) & set(run.iterations[0].recipes)
+
+
+def test_nearly_right_adds_two_then_three_examples_for_each_pattern() -> None:
+    strict = Limits(target=0.99)
+    run = recorded(a_run(), Result(96), Result(96))
+    for expected in (2, 3):
+        plan = decide(run, limits=strict, budget=AMPLE, now=START)
+        assert isinstance(plan, Iterate)
+        assert (plan.move, plan.data.surgical) == (Move.SURGICAL, expected)
+        run = recorded(iterated(run, plan), Result(96), Result(96))
+    plan = decide(run, limits=strict, budget=AMPLE, now=START)
+    assert isinstance(plan, Iterate)
+    assert (plan.move, plan.data.surgical) == (Move.TUNE, 3)
+
+
+def test_high_score_refused_for_regressions_is_protected() -> None:
+    run, plan = next_plan((Result(99, broken=3), Result(98, broken_earlier=3)))
+    before = run.iterations[0]
+    assert plan.move is Move.PROTECT
+    assert plan.data.replay > before.data.replay
+    assert plan.data.size == before.data.size
+    assert all(now < then for now, then in zip(rates(plan), rates(a_plan()), strict=True))
+
+
+def test_protection_that_costs_score_is_not_a_step_back() -> None:
+    _, plan = next_plan(
+        (Result(99, broken=3), Result(99, broken=3)), (Result(85), Result(84, broken=1))
+    )
+    assert plan.move is Move.TUNE
+
+
+def test_lower_score_goes_back_to_the_best_iteration_and_changes_recipes_only() -> None:
+    run, plan = next_plan(
+        (Result(70), Result(60)), (Result(90), Result(85)), (Result(89), Result(88))
+    )
+    best = run.iterations[1]
+    assert run.iterations[1].data != run.iterations[0].data
+    assert plan.move is Move.ROLL_BACK
+    assert plan.data == best.data
+    assert not set(plan.recipes) & {r for o in run.iterations[1:] for r in o.recipes}
+
+
+def test_low_score_after_a_better_one_never_gets_more_data() -> None:
+    run, plan = next_plan((Result(70), Result(60)), (Result(40), Result(30)))
+    assert plan.move is Move.ROLL_BACK
+    assert plan.data == run.iterations[0].data
+
+
+def test_unusable_candidates_are_answered_by_gentler_training() -> None:
+    broken = Result(0, loads=False)
+    run, plan = next_plan((broken, broken))
+    assert plan.data == run.iterations[0].data
+    assert all(now < then for now, then in zip(rates(plan), rates(a_plan()), strict=True))
+
+
+def test_iterations_used_up_promotes_the_best_or_stops() -> None:
+    once = Budget(iterations=1)
+    _, better = after((Result(50), Result(40)), budget=once)
+    assert isinstance(better, Promote)
+    assert better.admission.score == 0.5
+    _, nothing = after((Result(99, broken=3), Result(0)), budget=once)
+    assert isinstance(nothing, Stop)
+    assert "1 iterations are used" in nothing.reason
+
+
+@pytest.mark.parametrize(
+    ("took", "minutes", "goes_on"),
+    [(10, 20, True), (10, 19.9, False), (30, 30, False), (31, 30, False), (0, 1, True)],
+)
+def test_minutes_must_hold_another_iteration(took: float, minutes: float, goes_on: bool) -> None:
+    now = START + timedelta(minutes=took)
+    run = recorded(a_run(), Result(85), Result(85), now=now)
+    decision = decide(run, limits=LIMITS, budget=Budget(50, minutes), now=now)
+    assert isinstance(decision, Iterate) == goes_on
+    if not goes_on:
+        assert isinstance(decision, Promote)
+        assert "minutes" in decision.reason
+
+
+def test_equal_scores_prefer_fewer_regressions_then_lora() -> None:
+    run = recorded(a_run(), Result(90, broken=1), Result(90))
+    careful = settle(run, "done")
+    assert isinstance(careful, Promote)
+    assert careful.admission.candidate.recipe.strategy.method is Method.FULL
+    cheap = settle(recorded(a_run(), Result(90), Result(90)), "done")
+    assert isinstance(cheap, Promote)
+    assert cheap.admission.candidate.recipe.strategy.method is Method.LORA
+
+
+def test_when_no_untried_move_is_left_the_run_ends() -> None:
+    stuck = RecipeGrid(rates=(2e-3, 2e-3), ranks=(16, 16), epoch_range=(5, 5), full_rate=2e-3)
+    run = recorded(a_run(), Result(85), Result(85))
+    first = decide(run, limits=LIMITS, budget=AMPLE, now=START, recipes=stuck)
+    assert isinstance(first, Promote)
+    assert "no untried move" in first.reason
+    refused = recorded(a_run(), Result(0), Result(0))
+    narrow = DataGrid(sizes=(600, 600), most_gold=0.5)
+    last = decide(refused, limits=LIMITS, budget=AMPLE, now=START, recipes=stuck, data=narrow)
+    assert isinstance(last, Stop)
+
+
+def test_budget_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1 iteration"):
+        Budget(iterations=0)
+
+
+shares = st.sampled_from([DataSpec(), DataSpec(gold=0.65, hard=0.35, replay=0.0, size=5000)])
+
+
+@given(shares, st.lists(st.booleans(), max_size=12))
+def test_data_moves_stay_within_the_paper_s_shares(data: DataSpec, moves: list[bool]) -> None:
+    grid, first = DataGrid(), data
+    for more_gold in moves:
+        data = grid.towards_gold(data) if more_gold else grid.towards_hard_and_replay(data)
+        assert grid.larger(data).size >= data.size
+        if first.replay:
+            assert 0.40 <= data.gold <= 0.60
+            assert 0.25 <= data.hard <= 0.35
+            assert 0.10 <= data.replay <= 0.20
+        else:
+            assert data.replay == 0.0
+
+
+results = st.builds(
+    Result,
+    right=st.integers(0, 100),
+    broken=st.integers(0, 6),
+    broken_earlier=st.integers(0, 6),
+    loads=st.sampled_from([True, True, True, False]),
+)
+worlds = st.lists(
+    st.tuples(results, results, st.floats(0, 20)), min_size=8, max_size=8
+)  # one for each iteration: LoRA, full, minutes it takes
+
+
+def played(
+    world: list[tuple[Result, Result, float]], budget: Budget
+) -> tuple[Run, Promote | Stop, datetime]:
+    """A whole run against a drawn world, through the real gate."""
+    run, now = a_run(), START
+    for lora, full, minutes in world:
+        now += timedelta(minutes=minutes)
+        run = recorded(run, lora, full, now=now)
+        decision = decide(run, limits=LIMITS, budget=budget, now=now)
+        if not isinstance(decision, Iterate):
+            return run, decision, now
+        assert now + run.last_duration <= START + timedelta(minutes=budget.minutes)
+        run = iterated(run, decision)
+    raise AssertionError(f"still iterating after {len(world)} iterations")
+
+
+budgets = st.builds(Budget, iterations=st.integers(1, 8), minutes=st.floats(1, 100))
+
+
+@settings(max_examples=300)
+@given(worlds, budgets)
+def test_every_run_ends_within_its_budget_with_the_best_the_gate_admitted(
+    world: list[tuple[Result, Result, float]], budget: Budget
+) -> None:
+    run, end, _ = played(world, budget)
+    assert len(run.iterations) <= budget.iterations
+    tried = [(o.data, recipe) for o in run.iterations for recipe in o.recipes]
+    assert len(set(tried)) == len(tried)
+    assert all(methods(o.recipes) == BOTH for o in run.iterations)
+    met = [result for *pair, _ in world[: len(run.iterations)] for result in pair]
+    within = [r for r in met if r.loads and r.right and max(r.broken, r.broken_earlier) <= 2]
+    match end:
+        case Promote(admission):
+            assert admission.verdict.report.regressions <= LIMITS.epsilon
+            assert admission.score == max(r.right for r in within) / 100
+        case Stop():
+            assert not within
+
+
+@given(worlds, budgets)
+def test_data_never_grows_right_after_a_lower_score(
+    world: list[tuple[Result, Result, float]], budget: Budget
+) -> None:
+    run, _, _ = played(world, budget)
+    for number in range(2, len(run.iterations)):
+        seen, following = run.iterations[:number], run.iterations[number]
+        best = max(seen, key=lambda outcome: outcome.standing)
+        if seen[-1].standing < best.standing:
+            assert following.data == best.data
+            assert following.move is Move.ROLL_BACK
+
+
+@given(worlds, budgets)
+def test_the_same_run_is_always_decided_the_same(
+    world: list[tuple[Result, Result, float]], budget: Budget
+) -> None:
+    assert played(world, budget) == played(world, budget)
