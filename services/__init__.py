@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ServiceEntry:
-    """Where a service's settings and app are, as ``module:name``, and the port it answers on."""
+    """Where a service's settings class and app factory are, and the port it answers on."""
 
     name: str
     settings: str
@@ -23,37 +23,31 @@ class ServiceEntry:
     http_port: int
 
 
-def _entry(name: str, http_port: int) -> ServiceEntry:
-    return ServiceEntry(
+SERVICES: dict[str, ServiceEntry] = {
+    name: ServiceEntry(
         name=name,
         settings=f"services.{name}.settings:{name.capitalize()}Settings",
         app=f"services.{name}.app:create_app",
-        http_port=http_port,
+        http_port=port,
     )
-
-
-SERVICES: dict[str, ServiceEntry] = {
-    entry.name: entry
-    for entry in (
-        _entry("diagnoser", 8101),
-        _entry("synthesizer", 8102),
-        _entry("trainer", 8103),
-        _entry("verifier", 8104),
-        _entry("controller", 8105),
+    for name, port in (
+        ("diagnoser", 8101),
+        ("synthesizer", 8102),
+        ("trainer", 8103),
+        ("verifier", 8104),
+        ("controller", 8105),
     )
 }
 
 
 def load(name: str) -> "tuple[type[ServiceSettings], Callable[[Any], AsgiFastStream]]":
     """A service's settings class and app factory. Raises BadSettings for a name that is none."""
-    if name not in SERVICES:
-        raise BadSettings(f"no service is named {name!r}: choose one of {', '.join(SERVICES)}")
-    entry = SERVICES[name]
-    return _resolve(entry.settings), _resolve(entry.app)
+    kind = load_settings_class(name)
+    return kind, _resolve(SERVICES[name].app)
 
 
 def load_settings_class(name: str) -> "type[ServiceSettings]":
-    """Only the settings class, without what the app imports. Raises as ``load``."""
+    """The settings class alone, without what the app imports. Raises as ``load``."""
     if name not in SERVICES:
         raise BadSettings(f"no service is named {name!r}: choose one of {', '.join(SERVICES)}")
     return _resolve(SERVICES[name].settings)

@@ -1,22 +1,20 @@
-"""D = gold ∪ hard ∪ replay, composed from failures, passing traffic and the parent (§2.6 step 5)."""
+"""D = gold ∪ hard ∪ replay, from failures, passing traffic and the parent (paper §2.6 step 5)."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, zip_longest
 from math import ceil
 
 from services.synthesizer.domain.controls import FAILURE, Checks, balance, check, surface
 from services.synthesizer.domain.material import Material, Vectors, gather
-from services.synthesizer.domain.neighbourhood import Neighbourhood
+from services.synthesizer.domain.neighbourhood import Neighbourhood, Pick
 from shared.domain.ids import derive_id
 from shared.domain.pipeline import DataSpec
 from shared.domain.rows import FailureRow, Role, Row, TrainingRow
 
 CAPPED = "label above the ratio"
 PASS, PARENT = "pass", "parent"
-
-_Pick = tuple[int, Role, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +53,27 @@ def compose(
     last, which may shift the shares. Raises ValueError when vectors and rows do not fit.
     """
     material = gather(
-        failures, passes, embeddings, parent_rows, parent_embeddings, evaluation_texts
+        failures,
+        passes,
+        embeddings,
+        parent_rows,
+        parent_embeddings=parent_embeddings,
+        evaluation_texts=evaluation_texts,
     )
     gold, hard, replay = _targets(spec, len(material.failures))
-    draft = _Draft(material, spec, parent)
-    draft.add_failures()
-    shortfall = {
-        Role.GOLD: draft.take(draft.near.support(gold), gold - len(material.failures)),
-        Role.HARD: draft.take(draft.near.contrast(hard), hard),
+    near = Neighbourhood(material, max(gold, hard))
+    draft = _Draft(material, spec.seed, parent)
+    missing = {
+        Role.GOLD: draft.take(near.support(draft.by_label), gold - len(material.failures)),
+        Role.HARD: draft.take(near.contrast(draft.taken.keys()), hard),
     }
-    for pattern in sorted({row.pattern for row in material.failures}):
-        draft.take(draft.near.surgical(pattern), spec.surgical)
+    patterns = sorted({row.pattern for row in material.failures}) if spec.surgical else []
+    for pattern in patterns:
+        draft.take(near.surgical(pattern), spec.surgical)
     # Replay last: truncation must never drop gold.
-    shortfall[Role.REPLAY] = draft.take(draft.replay(), replay)
-    return draft.finish(shortfall, gold + hard + replay)
+    missing[Role.REPLAY] = draft.take(draft.replay(), replay)
+    size = gold + hard + replay + spec.surgical * len(patterns)
+    return _finish(draft, near, material, missing, ratio=spec.max_label_ratio, size=size)
 
 
 def _targets(spec: DataSpec, failures: int) -> tuple[int, int, int]:
@@ -78,69 +83,107 @@ def _targets(spec: DataSpec, failures: int) -> tuple[int, int, int]:
     return gold, hard, max(0, size - gold - hard)
 
 
+def _finish(
+    draft: "_Draft",
+    near: Neighbourhood,
+    material: Material,
+    missing: dict[Role, int],
+    *,
+    ratio: float,
+    size: int,
+) -> Curriculum:
+    """Balance the labels and check the controls."""
+    reserve = draft.reserve()
+    balanced = balance(draft.rows(), list(reserve.values()), ratio=ratio, aim=size)
+    kept = set(balanced.rows)
+    present = {at for at, row in (draft.taken | reserve).items() if row in kept}
+    failing = [row.text for row in material.failures]
+    return Curriculum(
+        balanced.rows,
+        material.dropped | ({CAPPED: balanced.capped} if balanced.capped else {}),
+        {role: count for role, count in missing.items() if count},
+        check(balanced.rows, failing, near.uncontrasted(present), ratio=ratio),
+    )
+
+
 class _Draft:
-    """A training set while rows are taken from the material, no row twice."""
+    """A training set while rows are taken from the pool, none of them twice."""
 
-    def __init__(self, material: Material, spec: DataSpec, parent: str) -> None:
-        self._material, self._spec, self._parent = material, spec, parent
-        self._rows: list[TrainingRow] = []
-        self._taken: set[int] = set()
-        self.near = Neighbourhood(material, self._taken, self._in_fair_order())
+    def __init__(self, material: Material, seed: int, parent: str) -> None:
+        self._material, self._parent = material, parent
+        self.by_label = _by_label(material, seed)
+        self.taken: dict[int, TrainingRow] = {}
 
-    def add_failures(self) -> None:
-        for row in self._material.failures:
-            reason = f"failed as {row.output} in trace {row.id}"
-            self._rows.append(
-                TrainingRow(row.id, row.text, row.target, Role.GOLD, FAILURE, reason)
-            )
-
-    def take(self, picks: Iterator[_Pick], count: int) -> int:
-        """Take the first ``count`` rows not taken before; how many are missing."""
+    def take(self, picks: Iterator[Pick], count: int) -> int:
+        """Take the first ``count`` rows not taken before; how many were missing."""
         while count > 0 and (pick := next(picks, None)) is not None:
-            if pick[0] not in self._taken:
-                self._taken.add(pick[0])
-                self._rows.append(self._row(*pick))
+            if pick[0] not in self.taken:
+                self.taken[pick[0]] = self._row(*pick)
                 count -= 1
         return max(count, 0)
 
-    def replay(self) -> Iterator[_Pick]:
-        """Each label once, then always the label that has fewest rows so far."""
-        size = Counter(row.target for row in self._rows)
-        waiting = {
-            label: iter([at for at in order if at not in self._taken])
-            for label, order in self._in_fair_order().items()
-        }
+    def replay(self) -> Iterator[Pick]:
+        """Every label once, then always one of the label that has the fewest rows so far."""
+        size = Counter(row.target for row in self.rows())
+        waiting = {label: iter(order) for label, order in self.by_label.items()}
         fresh = set(waiting)
         while waiting:
             label = min(fresh or waiting, key=lambda label: (size[label], label))
+            at = next((at for at in waiting[label] if at not in self.taken), None)
             fresh.discard(label)
-            if (at := next(waiting[label], None)) is None:
+            if at is None:
                 del waiting[label]
-                continue
-            size[label] += 1
-            yield at, Role.REPLAY, self._replayed(at)
+            else:
+                size[label] += 1
+                yield at, Role.REPLAY, self._replayed(at)
 
-    def finish(self, shortfall: dict[Role, int], aim: int) -> Curriculum:
-        """Balance the labels, put the roles in order and check the controls."""
-        material, ratio = self._material, self._spec.max_label_ratio
-        order = list(Role)
-        rows = sorted(self._rows, key=lambda row: order.index(row.role))
-        reserve = [
-            self._row(at, Role.REPLAY, f"{self._replayed(at)}, to balance {material.pool[at].target}")
-            for at in chain(*self._in_fair_order().values())
-            if at not in self._taken
+    def rows(self) -> list[TrainingRow]:
+        """Failures first, then by role, in the order they were taken."""
+        gold = [
+            TrainingRow(
+                row.id,
+                row.text,
+                row.target,
+                Role.GOLD,
+                FAILURE,
+                f"failed as {row.output} in trace {row.id}",
+            )
+            for row in self._material.failures
         ]
-        aim = max(aim, len(rows))
-        balanced = balance(rows, reserve, ratio=ratio, aim=aim)
-        present = {(row.source, row.id) for row in balanced.rows}
-        uncontrasted = self.near.uncontrasted(
-            {at for at in range(len(material.pool)) if (self._source(at), material.pool[at].id) in present}
-        )
-        dropped = {**material.dropped, **({CAPPED: balanced.capped} if balanced.capped else {})}
-        texts = [row.text for row in material.failures]
-        return Curriculum(
-            balanced.rows,
-            dropped,
-            {role: missing for role, missing in shortfall.items() if missing},
-            check(balanced.rows, texts, uncontrasted, ratio=ratio),
-        )
+        roles = list(Role)
+        return gold + sorted(self.taken.values(), key=lambda row: roles.index(row.role))
+
+    def reserve(self) -> dict[int, TrainingRow]:
+        """What is left, by position in the pool, as replay for labels that are too rare."""
+        return {
+            at: self._row(at, Role.REPLAY, f"{self._replayed(at)}, to balance the labels")
+            for at in chain(*self.by_label.values())
+            if at not in self.taken
+        }
+
+    def _row(self, at: int, role: Role, reason: str) -> TrainingRow:
+        row = self._material.pool[at]
+        source = PASS if at < self._material.passes else PARENT
+        return TrainingRow(row.id, row.text, row.target, role, source, reason)
+
+    def _replayed(self, at: int) -> str:
+        of = "passing traffic" if at < self._material.passes else self._parent
+        return f"replay of {of}"
+
+
+def _by_label(material: Material, seed: int) -> dict[str, list[int]]:
+    """Pool positions of each label, the parent's and passes by turns, surface patterns mixed."""
+    pool = material.pool
+    order = sorted(range(len(pool)), key=lambda at: derive_id(seed, pool[at].id, pool[at].text))
+    seen: Counter[tuple[str, str]] = Counter()
+    mixed: dict[tuple[str, bool], list[tuple[int, int]]] = defaultdict(list)
+    for place, at in enumerate(order):
+        form = pool[at].target, surface(pool[at].text)
+        mixed[pool[at].target, at < material.passes].append((seen[form], place))
+        seen[form] += 1
+    found: dict[str, list[int]] = {}
+    for label in sorted({label for label, _ in mixed}):
+        parents, passes = sorted(mixed[label, False]), sorted(mixed[label, True])
+        turns = chain(*zip_longest(parents, passes))
+        found[label] = [order[turn[1]] for turn in turns if turn is not None]
+    return found

@@ -30,7 +30,9 @@ def hard_negatives(
     Vectors are float32 [n, d] and [m, d], rows L2-normalised; ``penalty`` float32 [m] is taken off
     the cosine. Positions in the pool [n, ≤ count], best first, NONE where there are no more.
     """
-    return _nearest(failures, failure_vectors, pool, pool_vectors, count, penalty, same=False)
+    return _nearest(
+        failures, failure_vectors, pool, pool_vectors, count=count, penalty=penalty, same=False
+    )
 
 
 def correct_examples(
@@ -43,7 +45,9 @@ def correct_examples(
     penalty: Vectors | None = None,
 ) -> Positions:
     """Similar inputs with the answer that was expected; shapes as for ``hard_negatives``."""
-    return _nearest(failures, failure_vectors, pool, pool_vectors, count, penalty, same=True)
+    return _nearest(
+        failures, failure_vectors, pool, pool_vectors, count=count, penalty=penalty, same=True
+    )
 
 
 def _nearest(
@@ -51,9 +55,9 @@ def _nearest(
     failure_vectors: Vectors,
     pool: Sequence[Row],
     pool_vectors: Vectors,
+    *,
     count: int,
     penalty: Vectors | None,
-    *,
     same: bool,
 ) -> Positions:
     count = min(count, len(pool))

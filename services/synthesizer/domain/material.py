@@ -38,6 +38,7 @@ def gather(
     passes: Sequence[Row],
     embeddings: Vectors,
     parent_rows: Sequence[Row],
+    *,
     parent_embeddings: Vectors | None,
     evaluation_texts: Iterable[str],
 ) -> Material:
