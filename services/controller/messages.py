@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from services.controller.domain.registry import ModelRecord, deployed
-from services.controller.domain.run import Declined, Failed, Iterating, NotPromoted, Promoted, Run
+from services.controller.domain.run import Run
+from services.controller.domain.states import Declined, Failed, Iterating, NotPromoted, Promoted
 from shared.domain.ids import derive_id
 from shared.events import IterationRequested, ModelPromoted, ModelRolledBack, RunClosed
 

@@ -12,22 +12,14 @@ from services.controller.domain import run as run_domain
 from services.controller.domain.decision import Iterate, Promote, Stop
 from services.controller.domain.policy import Budget
 from services.controller.domain.registry import Checkpoint, ModelRecord, deployed
-from services.controller.domain.run import (
-    Advanced,
-    Declined,
-    Failed,
-    Ignored,
-    Iterating,
-    NotPromoted,
-    Promoted,
-    Run,
-)
+from services.controller.domain.run import Advanced, Ignored, Run
+from services.controller.domain.states import Failed, Iterating, NotPromoted, Promoted
 from services.controller.leases import Leases
 from services.controller.ledger import Entry, Ledger
 from services.controller.messages import iteration_requested, model_promoted, run_closed
 from shared.domain.evaluation import Limits
 from shared.domain.ids import derive_id
-from shared.errors import BadInput, Conflict, UnknownThing
+from shared.errors import Conflict, UnknownThing
 from shared.events import CandidatesVerified, FailuresDiagnosed, StepFailed
 from shared.logs import log_context
 from shared.ports import Clock

@@ -6,8 +6,7 @@ from datetime import timedelta
 from faststream.asgi import AsgiFastStream
 
 from services.diagnoser.adapters.mongo_traces import MongoTraces
-from services.diagnoser.diagnosis import Diagnosis, SplitPolicy
-from services.diagnoser.domain.triggers import TriggerPolicy
+from services.diagnoser.diagnosis import Diagnosis, SplitPolicy, TriggerPolicy
 from services.diagnoser.handlers import DiagnoserHandlers
 from services.diagnoser.ingest import Ingest
 from services.diagnoser.models import KnownModels
@@ -103,7 +102,7 @@ def _diagnosis(
         triggers=TriggerPolicy(
             min_failures=settings.min_failures,
             quiet_seconds=settings.quiet_seconds,
-            max_wait_seconds=settings.max_wait_seconds,
+            pressing_failures=settings.pressing_failures,
         ),
         splits=SplitPolicy(
             heldout_share=settings.heldout_share,

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from services.diagnoser.domain.splits import regression_set, split_failures, training_pool
 from services.diagnoser.domain.taxonomy import find_patterns
-from services.diagnoser.domain.triggers import TriggerPolicy, should_diagnose
+from services.diagnoser.domain.triggers import should_diagnose
 from services.diagnoser.models import KnownModels, ModelView, OpenDiagnosis
 from services.diagnoser.ports import TraceStore
 from shared.domain.artifacts import ArtifactRef
@@ -28,6 +28,15 @@ from shared.ports import ArtifactStore, Clock, Publisher
 from shared.watcher import Job, JobWatcher
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerPolicy:
+    """When new failures are worth a diagnosis."""
+
+    min_failures: int = 50
+    quiet_seconds: float = 30.0
+    pressing_failures: int = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +115,14 @@ class Diagnosis:
         count = await self._traces.count_failures(
             deployed.name, deployed.version.number, view.diagnosed_until
         )
-        return should_diagnose(
+        if count.newest is None:
+            return False
+        return view.requested or should_diagnose(
             count.new,
-            oldest=count.oldest,
-            newest=count.newest,
-            now=self._clock(),
-            policy=self._triggers,
-            requested=view.requested,
+            (self._clock() - count.newest).total_seconds(),
+            min_failures=self._triggers.min_failures,
+            quiet_s=self._triggers.quiet_seconds,
+            max_failures=self._triggers.pressing_failures,
         )
 
     async def _ensure_job(
@@ -173,11 +183,11 @@ class Diagnosis:
         regression = regression_set(
             passes,
             repair,
-            len(heldout),
+            heldout_size=len(heldout),
             share=self._splits.regression_share,
             seed=self._splits.seed,
         )
-        pool = training_pool(passes, exclude=(*heldout, *regression))
+        pool = training_pool(passes, [t.text for t in (*heldout, *regression)])
         kept = vectors[[place[t.id] for t in (*repair, *pool)]]
         diagnosis = self._artifacts.put_folder(
             _diagnosis_files(patterns, repair, pool, kept), name="diagnosis"

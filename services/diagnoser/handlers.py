@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from services.diagnoser.ingest import Ingest
 from services.diagnoser.models import KnownModels
+from shared.errors import PermanentError, UnknownThing
 from shared.events import (
     FeedbackGiven,
     ImprovementRequested,
@@ -13,7 +14,6 @@ from shared.events import (
     RunClosed,
     TraceLogged,
 )
-from shared.errors import PermanentError, UnknownThing
 from shared.ports import Clock
 
 

@@ -11,7 +11,6 @@ from shared.domain.traces import Judgement
 from shared.errors import BadInput, PermanentError, UnknownThing
 from shared.events import FeedbackGiven, TraceLogged
 
-
 # Messages that cannot be taken, by their place in the batch, each with its reason.
 Refused = dict[int, PermanentError]
 
@@ -90,11 +89,18 @@ class Ingest:
                 continue
             try:
                 _check_feedback(given, trace.model, deployed.get(given.model))
+                judgement = from_feedback(
+                    trace.output,
+                    given.verdict,
+                    given.corrected_output,
+                    human=given.human,
+                    reason=given.reason,
+                )
             except BadInput as error:
                 refused[place] = error
                 continue
             before = judged.get(trace.id, trace.judgement)
-            judged[trace.id] = supersede(before, from_feedback(given))
+            judged[trace.id] = supersede(before, judgement)
         await self._traces.judge({k: j for k, j in judged.items() if j != known[k].judgement}, now)
         if park and parked:
             await self._traces.park(parked, now)
@@ -114,7 +120,8 @@ class Ingest:
 def _check_feedback(given: FeedbackGiven, trace_model: str, model: DeployedModel | None) -> None:
     if given.model != trace_model:
         raise BadInput(
-            f"feedback names model {given.model!r}, but trace {given.trace_id!r} is of {trace_model!r}"
+            f"feedback names model {given.model!r}, "
+            f"but trace {given.trace_id!r} is of {trace_model!r}"
         )
     if model and given.corrected_output is not None:
         _check_label(given.corrected_output, "corrected_output", model)

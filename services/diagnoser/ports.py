@@ -15,15 +15,15 @@ class StoredTrace:
 
     id: str
     model: str
+    output: str
     judgement: Judgement | None
 
 
 @dataclass(frozen=True, slots=True)
 class FailureCount:
-    """New failures that can be learned from, and when the first and the newest were judged."""
+    """New failures that can be learned from, and when the newest was judged."""
 
     new: int
-    oldest: datetime | None
     newest: datetime | None
 
 

@@ -17,9 +17,9 @@ class DiagnoserSettings(ServiceSettings):
         default=30.0,
         description="Wait until no failure has come in for this long, so that a burst is one run.",
     )
-    max_wait_seconds: Annotated[float, Field(ge=0)] = Field(
-        default=900.0,
-        description="Diagnose at the latest this long after the thresholds were met, quiet or not.",
+    pressing_failures: Annotated[int, Field(ge=4)] = Field(
+        default=500,
+        description="New failures that start a diagnosis at once, quiet or not.",
     )
     heldout_share: Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.35,

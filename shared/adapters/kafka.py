@@ -160,7 +160,7 @@ class DeadLetters(BaseMiddleware):
 
     async def _bury(self, msg: KafkaMessage, error: Exception) -> None:
         record = msg.raw_message
-        if isinstance(record, tuple):
+        if isinstance(record, tuple | list):
             raise error
         broker: KafkaBroker = self.context.get("broker")
         await bury(broker, record.topic, record.key, msg.body, error, offset=record.offset)
@@ -199,7 +199,7 @@ async def _tolerant_parser(
     msg: Any, original: Callable[[Any], Awaitable[KafkaMessage]]
 ) -> KafkaMessage:
     """Headers of foreign producers may hold any bytes; they must not stop a consumer."""
-    records = msg if isinstance(msg, tuple) else (msg,)
+    records = msg if isinstance(msg, tuple | list) else (msg,)
     for record in records:
         if any(not _is_text(value) for _, value in record.headers):
             record.headers = [

@@ -77,7 +77,7 @@ def save(
 
 
 def load(artifacts: ArtifactStore, ref: ArtifactRef) -> Loaded:
-    """The model of a reference, on the CPU. Raises as ``get_folder``; BadInput when it does not fit."""
+    """The model, on the CPU. Raises as ``get_folder``, and BadInput when it does not fit."""
     files = artifacts.get_folder(ref)
     adapter = _described(files, ref)
     with TemporaryDirectory() as scratch:

@@ -11,7 +11,7 @@ from shared.ports import ArtifactStore
 
 
 def run_evaluate(spec: EvaluateSpec, artifacts: ArtifactStore) -> EvaluateResult:
-    """Predict each distinct row once with each model; a model that cannot be loaded is ``broken``."""
+    """Predict each distinct row once with each model; one that cannot be loaded is ``broken``."""
     rows = _distinct(spec, artifacts)
     lines: list[str] = []
     broken: dict[str, str] = {}

@@ -1,6 +1,8 @@
 """Training of all candidates of a job, in parallel: one Ray task for each."""
 
-from typing import Any
+import logging
+from collections.abc import Callable
+from typing import Any, cast
 
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.errors import PermanentError
@@ -19,11 +21,13 @@ Outcome = TrainedCandidate | FailedCandidate
 def run_train(spec: TrainSpec, job_id: str, artifacts_uri: str) -> TrainResult:
     """Train every candidate; one that fails does not stop the others. Needs a Ray cluster."""
     import ray
+    from ray.exceptions import OutOfMemoryError, WorkerCrashedError
 
     # Addressed by RAY_ADDRESS, which Ray sets for its jobs.
-    ray.init(log_to_driver=False, logging_level="ERROR")
+    ray.init(log_to_driver=False, logging_level=logging.ERROR)
     cpus, gpus = _shares(ray.nodes(), len(spec.candidates))
-    task: Any = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=1)(train_candidate)
+    remote = cast("Callable[..., Any]", ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=1))
+    task = remote(train_candidate)
     waiting = {
         task.remote(spec, candidate, job_id, artifacts_uri, threads=cpus): candidate
         for candidate in spec.candidates
@@ -34,9 +38,7 @@ def run_train(spec: TrainSpec, job_id: str, artifacts_uri: str) -> TrainResult:
         candidate = waiting.pop(done)
         try:
             outcomes[candidate.id] = ray.get(done)
-        except ray.exceptions.WorkerCrashedError as error:
-            outcomes[candidate.id] = _failed(candidate, error)
-        except ray.exceptions.OutOfMemoryError as error:
+        except (WorkerCrashedError, OutOfMemoryError) as error:
             outcomes[candidate.id] = _failed(candidate, error)
     found = [outcomes[candidate.id] for candidate in spec.candidates]
     return TrainResult(

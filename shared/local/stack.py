@@ -3,7 +3,7 @@
 import asyncio
 import fcntl
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +11,7 @@ from typing import Self
 
 from shared.local.broker import Broker
 from shared.local.database import Database
-from shared.local.processes import LocalStackError, Ports
+from shared.local.processes import LocalStackError, Ports, Process
 from shared.local.ray_head import RayHead
 
 START_TIMEOUT = 90.0
@@ -34,6 +34,7 @@ class Endpoints:
 class LocalStack:
     """Starts the parts that have no address given, keeps their data below home, stops what it started."""
 
+    ports: Ports
     broker: Broker
     database: Database
     ray_head: RayHead
@@ -60,7 +61,7 @@ class LocalStack:
         """Start all parts at once; on any failure none is left."""
         self.home.mkdir(parents=True, exist_ok=True)
         self._lock = await _lock(self.home)
-        ports = Ports(self.home / "local.json")
+        self.ports = ports = Ports(self.home / "local.json")
         self.broker = Broker(self.home, ports, self._lock, durable=self._durable_broker)
         self.database = Database(self.home, ports, self._lock)
         self.ray_head = RayHead(self.home, ports, self._lock, num_cpus=self._num_cpus)
@@ -72,6 +73,12 @@ class LocalStack:
             if not started:
                 await self.close()
         return endpoints
+
+    def process(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str]
+    ) -> Process:
+        """A process of ours beside the parts: it logs with them and never outlives this one."""
+        return Process(name, command, self.home / "logs" / f"{name}.log", self._lock, environment)
 
     async def _start(self) -> Endpoints:
         kafka, mongodb, ray = self._given

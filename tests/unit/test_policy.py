@@ -5,7 +5,15 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from run_builders import (
+
+from services.controller.domain.decision import Decision, Iterate, Move, Promote, Stop
+from services.controller.domain.moves import TUNING, DataGrid, RecipeGrid
+from services.controller.domain.policy import Budget, decide, first_plan, settle
+from services.controller.domain.run import Run
+from shared.domain.evaluation import Limits
+from shared.domain.pipeline import DataSpec, Method
+from shared.errors import BadInput
+from tests.unit.run_builders import (
     LIMITS,
     START,
     Result,
@@ -16,14 +24,6 @@ from run_builders import (
     methods,
     recorded,
 )
-
-from services.controller.domain.decision import Decision, Iterate, Move, Promote, Stop
-from services.controller.domain.moves import DataGrid, RecipeGrid
-from services.controller.domain.policy import Budget, decide, first_plan, settle
-from services.controller.domain.run import Run
-from shared.domain.evaluation import Limits
-from shared.domain.pipeline import DataSpec, Method
-from shared.errors import BadInput
 
 AMPLE = Budget(iterations=50, minutes=1000)
 BOTH = [Method.LORA, Method.FULL]
@@ -156,6 +156,22 @@ def test_low_score_after_a_better_one_never_gets_more_data() -> None:
     assert plan.data == run.iterations[0].data
 
 
+def test_back_to_an_iteration_that_broke_too_much_trains_gentler() -> None:
+    worse = Result(95, broken=3)
+    run, plan = next_plan((Result(99, broken=3), Result(98, broken=3)), (worse, worse))
+    best = run.iterations[0]
+    assert (plan.move, plan.data) == (Move.ROLL_BACK, best.data)
+    for recipe, before in zip(plan.recipes, best.recipes, strict=True):
+        now, then = recipe.hyperparameters, before.hyperparameters
+        assert now.learning_rate * now.epochs < then.learning_rate * then.epochs
+
+
+def test_full_fine_tuning_is_never_tried_with_another_rank_alone() -> None:
+    grid = RecipeGrid()
+    full = grid.first("minilm", Method.FULL)
+    assert {r.hyperparameters.lora_rank for r in grid.around(full, TUNING)} == {grid.lora_rank}
+
+
 def test_unusable_candidates_are_answered_by_gentler_training() -> None:
     broken = Result(0, loads=False)
     run, plan = next_plan((broken, broken))
@@ -174,17 +190,24 @@ def test_iterations_used_up_promotes_the_best_or_stops() -> None:
 
 
 @pytest.mark.parametrize(
-    ("took", "minutes", "goes_on"),
-    [(10, 20, True), (10, 19.9, False), (30, 30, False), (31, 30, False), (0, 1, True)],
+    ("took", "minutes", "why"),
+    [
+        (10, 20, None),
+        (10, 19.9, "9.9 minutes are left, the last iteration took 10.0"),
+        (30, 30, "all 30 minutes are used"),
+        (31, 30, "all 30 minutes are used"),
+        (0, 1, None),
+    ],
 )
-def test_minutes_must_hold_another_iteration(took: float, minutes: float, goes_on: bool) -> None:
+def test_minutes_must_hold_another_iteration(took: float, minutes: float, why: str | None) -> None:
     now = START + timedelta(minutes=took)
     run = recorded(a_run(), Result(85), Result(85), now=now)
     decision = decide(run, limits=LIMITS, budget=Budget(50, minutes), now=now)
-    assert isinstance(decision, Iterate) == goes_on
-    if not goes_on:
+    if why is None:
+        assert isinstance(decision, Iterate)
+    else:
         assert isinstance(decision, Promote)
-        assert "minutes" in decision.reason
+        assert decision.reason.startswith(why)
 
 
 def test_equal_scores_prefer_fewer_regressions_then_lora() -> None:

@@ -6,19 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
-from run_builders import (
-    START,
-    Result,
-    a_diagnosis,
-    a_model,
-    a_plan,
-    a_report,
-    a_run,
-    iterated,
-    recorded,
-    ref,
-    verified,
-)
 
 from services.controller.domain.decision import Admission, Iterate
 from services.controller.domain.run import (
@@ -44,6 +31,19 @@ from shared.domain.evaluation import Admitted, NotBetter, Regressed, Unusable
 from shared.domain.pipeline import DataSpec
 from shared.errors import BadInput
 from shared.events import StepFailed
+from tests.unit.run_builders import (
+    START,
+    Result,
+    a_diagnosis,
+    a_model,
+    a_plan,
+    a_report,
+    a_run,
+    iterated,
+    recorded,
+    ref,
+    verified,
+)
 
 LATER = START + timedelta(minutes=5)
 NEXT = Iterate(DataSpec(size=77), a_plan().recipes, a_plan().move, "again")
@@ -192,10 +192,14 @@ def test_a_run_survives_json(drawn: list[tuple[Result, Result]], ending: Ending 
     elif run.admitted:
         run = close(run, Promoted(run.admitted[0].candidate.id, 2, "better", LATER)).run
     assert RUN.validate_json(RUN.dump_json(run)) == run
+    assert RUN.validate_python(RUN.dump_python(run, mode="json")) == run
 
 
-def test_a_state_without_its_kind_is_not_read() -> None:
-    stored = RUN.dump_python(a_run(), mode="json")
-    del stored["state"]["kind"]
-    with pytest.raises(ValidationError):
-        RUN.validate_python(stored)
+def test_a_state_or_verdict_without_its_kind_is_not_read() -> None:
+    run = recorded(a_run(), Result(0), Result(0))
+    no_state, no_verdict = (RUN.dump_python(run, mode="json") for _ in range(2))
+    del no_state["state"]["kind"]
+    del no_verdict["iterations"][0]["judged"][0]["verdict"]["kind"]
+    for stored in (no_state, no_verdict):
+        with pytest.raises(ValidationError):
+            RUN.validate_python(stored)

@@ -33,7 +33,10 @@ class MongoTraces:
 
     async def lookup(self, ids: Sequence[str]) -> Mapping[str, StoredTrace]:
         found = await self._traces.by_ids(ids)
-        return {key: StoredTrace(key, d["model"], _judgement(d)) for key, d in found.items()}
+        return {
+            key: StoredTrace(key, d["model"], d["output"], _judgement(d))
+            for key, d in found.items()
+        }
 
     async def judge(self, judgements: Mapping[str, Judgement], now: datetime) -> None:
         await self._traces.update_many_by_id(
@@ -69,10 +72,8 @@ class MongoTraces:
             where["judged_at"] = {"$gt": since}
         newest = await self._traces.find(where, newest_first_by="judged_at", limit=1)
         if not newest:
-            return FailureCount(0, None, None)
-        new = await self._traces.count(where)
-        oldest = await self._traces.find(where, oldest_first_by="judged_at", limit=1)
-        return FailureCount(new, oldest[0]["judged_at"], newest[0]["judged_at"])
+            return FailureCount(0, None)
+        return FailureCount(await self._traces.count(where), newest[0]["judged_at"])
 
     async def failures(self, model: str, version: int, limit: int) -> Sequence[JudgedTrace]:
         found = await self._traces.find(

@@ -14,7 +14,7 @@ Vectors = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.int64]
 
 _EXAMPLES = 5
-_QUOTED = 48
+_QUOTED = 56
 _ROUNDS = 20
 
 
@@ -23,7 +23,7 @@ def find_patterns(
     embeddings: Vectors,
     *,
     min_size: int = 3,
-    split_from: int = 16,
+    split_from: int = 24,
     min_separation: float = 0.25,
 ) -> tuple[ErrorPattern, ...]:
     """Every failure in exactly one pattern, largest pattern first.

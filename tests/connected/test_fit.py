@@ -1,0 +1,104 @@
+"""Training, saving and loading a real MiniLM, without Ray."""
+
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.artifacts import FsspecArtifacts
+from shared.domain.artifacts import ArtifactRef
+from shared.domain.pipeline import Hyperparameters, Method, Recipe, Strategy
+from shared.domain.tasks import Task, TaskKind
+from shared.errors import BadInput, DigestMismatch
+from shared.jobs.rows import Row
+
+pytestmark = pytest.mark.connected
+
+BASE = "sentence-transformers/all-MiniLM-L6-v2"
+TASK = Task(TaskKind.CLASSIFICATION, ("alarm", "music", "weather"))
+PHRASES = {
+    "alarm": ("wake me at {}", "set an alarm for {}", "alarm at {} please"),
+    "music": ("play song number {}", "put on track {}", "i want to hear album {}"),
+    "weather": ("will it rain at {}", "forecast for {}", "how warm is it at {}"),
+}
+ROWS = [
+    Row(f"{label}-{form}-{hour}", form.format(hour), label)
+    for label, forms in PHRASES.items()
+    for form in forms
+    for hour in range(1, 6)
+]
+UNSEEN = ["play the next track", "is it going to rain tonight", "alarm tomorrow at seven"]
+EXPECTED = ["music", "weather", "alarm"]
+
+
+def recipe(method: Method, *, learning_rate: float) -> Recipe:
+    return Recipe(
+        Hyperparameters(BASE, learning_rate, epochs=4, batch_size=8, lora_rank=8), Strategy(method)
+    )
+
+
+RECIPES = [recipe(Method.LORA, learning_rate=2e-3), recipe(Method.FULL, learning_rate=2e-4)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FsspecArtifacts:
+    return FsspecArtifacts(str(tmp_path))
+
+
+def train(store: FsspecArtifacts, how: Recipe) -> tuple[ArtifactRef, float]:
+    from shared.jobs.checkpoints import describe, save
+    from shared.jobs.fit import fit
+
+    steps: list[int] = []
+    fitted = fit(
+        ROWS, TASK, how, report=lambda step, _steps, _loss: steps.append(step), due=lambda: True
+    )
+    assert steps == list(range(1, len(steps) + 1))
+    adapter = describe(TASK, how, store.put(b"rows", name="rows.jsonl"))
+    ref = save(store, adapter, fitted.model, fitted.tokenizer, name="candidate")
+    return ref, fitted.final_loss
+
+
+@pytest.mark.parametrize("how", RECIPES, ids=lambda how: how.strategy.method.value)
+def test_trained_saved_loaded(store: FsspecArtifacts, how: Recipe) -> None:
+    from shared.jobs.predict import Predictor
+
+    ref, loss = train(store, how)
+    predictor = Predictor.load(store, ref)
+    found = predictor.predict(UNSEEN)
+    assert loss < 0.7
+    assert [one.output for one in found] == EXPECTED
+    assert all(1 / 3 <= one.confidence <= 1 for one in found)
+    assert predictor.predict([]) == []
+    again = Predictor.load(store, ref).predict(UNSEEN[::-1])
+    assert again[::-1] == found
+    assert predictor.adapter.recipe == how
+
+
+@pytest.mark.parametrize("how", RECIPES, ids=lambda how: how.strategy.method.value)
+def test_equal_input_gives_equal_weights(store: FsspecArtifacts, how: Recipe) -> None:
+    assert train(store, how) == train(store, how)
+
+
+def test_a_flipped_byte_is_refused_by_name(store: FsspecArtifacts) -> None:
+    from shared.jobs.predict import Predictor
+
+    ref, _ = train(store, RECIPES[0])
+    (file,) = Path(ref.uri.removeprefix("file://")).glob("*.safetensors")
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(DigestMismatch, match=r"adapter_model\.safetensors"):
+        Predictor.load(store, ref)
+
+
+def test_a_target_that_is_no_label_is_bad_input(store: FsspecArtifacts) -> None:
+    from shared.jobs.fit import fit
+
+    with pytest.raises(BadInput, match="news"):
+        fit(
+            [*ROWS, Row("x", "what happened", "news")],
+            TASK,
+            RECIPES[0],
+            report=lambda *_: None,
+            due=lambda: False,
+        )

@@ -1,0 +1,1 @@
+"""Fakes of the ports: they behave like the real parts, in memory."""

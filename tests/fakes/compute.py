@@ -1,0 +1,151 @@
+"""A compute plane in memory with a small real classifier: the nearest training row answers."""
+
+import json
+from collections.abc import Sequence
+from io import BytesIO
+
+import numpy as np
+from sklearn.feature_extraction.text import HashingVectorizer
+
+from shared.domain.artifacts import ArtifactRef
+from shared.domain.rows import Row, load_rows
+from shared.errors import PermanentError, TransientError
+from shared.job_specs import (
+    CandidateProgress,
+    EmbedResult,
+    EmbedSpec,
+    EvaluateResult,
+    EvaluateSpec,
+    FailedCandidate,
+    JobResult,
+    JobSpec,
+    TrainedCandidate,
+    TrainResult,
+    TrainSpec,
+)
+from shared.ports import (
+    ArtifactStore,
+    JobFailed,
+    JobLost,
+    JobRunning,
+    JobState,
+    JobSucceeded,
+)
+
+VECTORS = HashingVectorizer(n_features=512, analyzer="char_wb", ngram_range=(2, 4))
+
+
+def embed(texts: Sequence[str]) -> np.ndarray:
+    """float32 [texts, 512], rows L2-normalised."""
+    return VECTORS.transform(texts).toarray().astype(np.float32)
+
+
+class NearestRow:
+    """Answers with the label of the most similar training row."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._vectors = embed([row.text for row in rows])
+        self._labels = [row.target for row in rows]
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        return [self._labels[i] for i in (embed(texts) @ self._vectors.T).argmax(axis=1)]
+
+
+class InMemoryCompute:
+    """Runs jobs when they are polled for the second time, so that progress can be seen."""
+
+    def __init__(self, artifacts: ArtifactStore) -> None:
+        self._artifacts = artifacts
+        self.jobs: dict[str, tuple[JobSpec, int]] = {}
+        self.submissions: list[str] = []
+        self.away = False
+        self.fail_next: JobFailed | None = None
+        self.forget_next = False
+
+    async def submit(self, job_id: str, spec: JobSpec) -> None:
+        if self.away:
+            raise TransientError("the cluster is away")
+        self.submissions.append(job_id)
+        self.jobs.setdefault(job_id, (spec, 0))
+
+    async def poll(self, job_id: str) -> JobState:
+        if self.away:
+            raise TransientError("the cluster is away")
+        if self.forget_next:
+            self.forget_next = False
+            self.jobs.pop(job_id, None)
+        if job_id not in self.jobs:
+            return JobLost()
+        spec, polls = self.jobs[job_id]
+        self.jobs[job_id] = (spec, polls + 1)
+        if polls == 0:
+            return JobRunning(_progress(spec))
+        if self.fail_next:
+            failed, self.fail_next = self.fail_next, None
+            return failed
+        try:
+            return JobSucceeded(self._run(spec))
+        except PermanentError as error:
+            return JobFailed(str(error), permanent=True)
+
+    async def stop(self, job_id: str) -> None:
+        self.jobs.pop(job_id, None)
+
+    def train(self, rows: Sequence[Row]) -> ArtifactRef:
+        """An adapter that answers like these rows."""
+        model = json.dumps([[r.id, r.text, r.target] for r in rows]).encode()
+        return self._artifacts.put_folder({"model.json": model}, name="adapter")
+
+    def load(self, ref: ArtifactRef) -> NearestRow:
+        rows = json.loads(self._artifacts.get_folder(ref)["model.json"])
+        return NearestRow([Row(*row) for row in rows])
+
+    def _run(self, spec: JobSpec) -> JobResult:
+        match spec:
+            case EmbedSpec():
+                rows = load_rows(self._artifacts.get(spec.texts), Row)
+                buffer = BytesIO()
+                np.save(buffer, embed([row.text for row in rows]))
+                ref = self._artifacts.put(buffer.getvalue(), name="embeddings.npy")
+                return EmbedResult(embeddings=ref)
+            case TrainSpec():
+                return self._train(spec)
+            case EvaluateSpec():
+                return self._evaluate(spec)
+
+    def _train(self, spec: TrainSpec) -> TrainResult:
+        rows = load_rows(self._artifacts.get(spec.training_set), Row)
+        first, *rest = spec.candidates
+        trained = TrainedCandidate(
+            id=first.id,
+            recipe=first.recipe,
+            adapter=self.train(rows),
+            final_loss=0.0,
+            train_seconds=0.0,
+            examples_per_second=1.0,
+        )
+        failed = [FailedCandidate(id=c.id, recipe=c.recipe, reason="out of memory") for c in rest]
+        return TrainResult(trained=(trained,), failed=tuple(failed))
+
+    def _evaluate(self, spec: EvaluateSpec) -> EvaluateResult:
+        rows = {r.id: r for ref in spec.sets for r in load_rows(self._artifacts.get(ref), Row)}
+        lines: list[str] = []
+        broken: dict[str, str] = {}
+        for model in spec.models:
+            try:
+                outputs = self.load(model.adapter).predict([r.text for r in rows.values()])
+            except PermanentError as error:
+                broken[model.id] = str(error)
+                continue
+            lines += [
+                json.dumps({"model": model.id, "id": key, "output": output, "confidence": 1.0})
+                for key, output in zip(rows, outputs, strict=True)
+            ]
+        ref = self._artifacts.put("\n".join(lines).encode(), name="predictions.jsonl")
+        return EvaluateResult(predictions=ref, broken=broken, inference_seconds=0.0)
+
+
+def _progress(spec: JobSpec) -> tuple[CandidateProgress, ...]:
+    if not isinstance(spec, TrainSpec):
+        return ()
+    return tuple(CandidateProgress(candidate=c.id, step=1, steps=2) for c in spec.candidates)

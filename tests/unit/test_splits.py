@@ -1,0 +1,127 @@
+"""What is trained on and what is measured stay apart."""
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.diagnoser.domain.splits import regression_set, split_failures, training_pool
+from shared.domain.near_duplicates import NearDuplicateIndex, group_near_duplicates, normalise
+from shared.domain.traces import JudgedTrace, Verdict, VerdictSource
+
+VERBS = ["pay", "cancel", "move", "read", "find", "stop", "block", "open"]
+THINGS = ["card", "rent", "refund", "meeting", "flight", "list", "alarm", "visa"]
+
+
+def trace(at: int, text: str, label: str) -> JudgedTrace:
+    return JudgedTrace(f"t{at:03d}", text, label, Verdict.PASS, label, VerdictSource.HUMAN)
+
+
+def make(rows: list[tuple[str, str, str, str]]) -> list[JudgedTrace]:
+    return [
+        trace(at, f"please {verb} my {thing} now{end}", label)
+        for at, (verb, thing, end, label) in enumerate(rows)
+    ]
+
+
+traces = st.lists(
+    st.tuples(
+        st.sampled_from(VERBS),
+        st.sampled_from(THINGS),
+        st.sampled_from(["", "!", " PLEASE", " or today"]),
+        st.sampled_from("abc"),
+    ),
+    max_size=40,
+).map(make)
+shares = st.floats(0.05, 0.95)
+
+
+def distinct(count: int, label: str, start: int = 0) -> list[JudgedTrace]:
+    """Traces of which no two are near-duplicates."""
+    return [trace(at, f"v{at}x{at} w{at}y{at} z{at}", label) for at in range(start, start + count)]
+
+
+@given(traces, shares, st.integers(0, 5))
+def test_the_split_loses_nothing_and_separates_no_group(
+    failures: list[JudgedTrace], share: float, seed: int
+) -> None:
+    repair, heldout = split_failures(failures, heldout_share=share, seed=seed)
+    assert sorted(t.id for t in repair + heldout) == [t.id for t in failures]
+    near = NearDuplicateIndex(t.text for t in repair)
+    assert not any(near.match_each([t.text for t in heldout]))
+    if len(set(group_near_duplicates([t.text for t in failures]))) > 1:
+        assert repair
+        assert heldout
+
+
+@given(traces, shares, st.randoms())
+def test_the_split_does_not_depend_on_the_order(
+    failures: list[JudgedTrace], share: float, rng: random.Random
+) -> None:
+    shuffled = rng.sample(failures, len(failures))
+    plain = split_failures(failures, heldout_share=share, seed=1)
+    assert split_failures(shuffled, heldout_share=share, seed=1) == plain
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=4), st.sampled_from([0.2, 0.3, 0.5]))
+def test_every_label_gives_its_share(sizes: list[int], share: float) -> None:
+    failures: list[JudgedTrace] = []
+    for label, size in enumerate(sizes):
+        failures += distinct(size, f"label{label}", len(failures))
+    _, heldout = split_failures(failures, heldout_share=share, seed=3)
+    given_by = Counter(t.corrected for t in heldout)
+    for label, size in enumerate(sizes):
+        assert abs(given_by[f"label{label}"] - share * size) <= 1.0 + 1e-6
+    assert abs(len(heldout) - share * len(failures)) <= 1.0
+
+
+def test_another_seed_splits_otherwise() -> None:
+    failures = distinct(40, "a")
+    first, second = (split_failures(failures, heldout_share=0.5, seed=s)[1] for s in (1, 2))
+    assert first != second
+
+
+@given(traces, traces, st.integers(0, 60), st.floats(0.3, 1.0))
+def test_the_regression_set_repeats_nothing_and_avoids_what_is_trained_on(
+    passes: list[JudgedTrace], repair: list[JudgedTrace], size: int, share: float
+) -> None:
+    chosen = regression_set(passes, repair, heldout_size=size, share=share, seed=1)
+    texts = [t.text for t in chosen]
+    assert len(chosen) <= round(share * size)
+    assert len(set(group_near_duplicates(texts))) == len(texts)
+    assert not any(NearDuplicateIndex(t.text for t in repair).match_each(texts))
+
+
+def test_labels_take_turns_in_the_regression_set() -> None:
+    passes = distinct(50, "often") + distinct(4, "seldom", 50) + distinct(1, "once", 54)
+    chosen = regression_set(passes, [], heldout_size=20, share=0.5, seed=1)
+    assert Counter(t.corrected for t in chosen) == {"often": 5, "seldom": 4, "once": 1}
+    assert len(regression_set(passes, [], heldout_size=90, share=1.0, seed=1)) == 55
+
+
+def test_the_regression_set_finds_enough_among_many_repeats() -> None:
+    passes = [trace(at, "where is my refund", "a") for at in range(90)] + distinct(6, "a", 90)
+    assert len(regression_set(passes, [], heldout_size=5, share=1.0, seed=1)) == 5
+
+
+@given(traces, traces)
+def test_the_training_pool_holds_each_text_once_and_nothing_measured(
+    passes: list[JudgedTrace], measured: list[JudgedTrace]
+) -> None:
+    texts = [t.text for t in measured]
+    pool = training_pool(passes, texts)
+    near = NearDuplicateIndex(texts)
+    assert {normalise(t.text) for t in pool} == {
+        normalise(t.text) for t in passes if not near.matches(t.text)
+    }
+    assert len({normalise(t.text) for t in pool}) == len(pool)
+    assert pool == training_pool(passes[::-1], texts)
+
+
+def test_shares_outside_their_range_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"heldout_share=1: must lie between"):
+        split_failures([], heldout_share=1, seed=1)
+    with pytest.raises(ValueError, match=r"share=0.2"):
+        regression_set([], [], heldout_size=9, share=0.2, seed=1)
