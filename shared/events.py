@@ -115,6 +115,7 @@ class FailuresDiagnosed(Event):
     heldout: int
     regression: int
     patterns: tuple[PatternSummary, ...]
+    inference_seconds: float = 0.0
 
 
 # The iteration: controller → synthesizer → trainer → verifier → controller

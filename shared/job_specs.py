@@ -30,6 +30,7 @@ class EmbedResult(_Frozen):
 
     kind: Literal["embed"] = "embed"
     embeddings: ArtifactRef
+    inference_seconds: float = 0.0
 
 
 class CandidateSpec(_Frozen):

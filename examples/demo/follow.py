@@ -48,7 +48,20 @@ class Follower:
                 now = monotonic()
                 self._stopwatch.add(stage, now - self.mark)
                 self.mark = now
+            self._count_models(event)
             yield event
+
+    def _count_models(self, event: Event) -> None:
+        match event:
+            case FailuresDiagnosed():
+                self._stopwatch.inference += event.inference_seconds
+            case CandidatesVerified():
+                self._stopwatch.inference += event.inference_seconds
+            case CandidatesTrained():
+                # They train side by side: the slowest one is what the run waits for.
+                self._stopwatch.training += max(c.train_seconds for c in event.candidates)
+            case _:
+                pass
 
 
 @asynccontextmanager

@@ -95,6 +95,8 @@ async def run_demo(workload: Workload, home: Path, screen: Screen) -> Report:
         iterations=ended.iterations,
         seconds=round(watch.total, 1),
         peak_rss_mb=round(memory.megabytes, 1),
+        train_seconds=round(watch.training, 1),
+        inference_seconds=round(watch.inference, 1),
         stages=watch.rounded(),
     )
 

@@ -30,6 +30,8 @@ class Report:
     iterations: int
     seconds: float
     peak_rss_mb: float
+    train_seconds: float
+    inference_seconds: float
     stages: dict[str, float]
 
     @property
@@ -62,10 +64,15 @@ class Report:
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Seconds of each stage; a stage may be entered again, its seconds add up."""
+    """Seconds of each stage; a stage may be entered again, its seconds add up.
+
+    ``training`` and ``inference`` are the seconds a run's models were at work, side by side.
+    """
 
     started: float = field(default_factory=monotonic)
     stages: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    training: float = 0.0
+    inference: float = 0.0
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

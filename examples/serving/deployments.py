@@ -6,6 +6,7 @@ deployment of its model, whenever it starts.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,11 +21,9 @@ logger = logging.getLogger(__name__)
 
 Deployment = ModelPromoted | ModelRolledBack
 TOPICS: Mapping[str, type[Deployment]] = {e.topic: e for e in (ModelPromoted, ModelRolledBack)}
-# A pattern, because asking for a missing topic by its name would make some brokers create it.
-_PATTERN = rf"^({'|'.join(topic.replace('.', '[.]') for topic in TOPICS)})$"
 _POLL_MS = 500
 _RETRY_S = 2.0
-_NEW_TOPICS_MS = 3_000
+_NEW_TOPICS_S = 3.0
 # Some brokers report an end that no reader ever reaches: silence this long counts as the end.
 _QUIET_POLLS = 10
 
@@ -52,11 +51,9 @@ class DeploymentFeed:
                 group_id=None,
                 auto_offset_reset="earliest",
                 enable_auto_commit=False,
-                metadata_max_age_ms=_NEW_TOPICS_MS,
             )
             try:
                 await consumer.start()
-                consumer.subscribe(pattern=_PATTERN)
                 await self._follow(consumer)
             except KafkaError as error:
                 logger.warning("cannot read deployments, next try in %.0f s: %r", _RETRY_S, error)
@@ -66,8 +63,11 @@ class DeploymentFeed:
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         early: list[Deployment] = []
-        quiet = 0
+        quiet, look_again = 0, 0.0
         while True:
+            if time.monotonic() >= look_again:
+                await _subscribe_to_all(consumer)
+                look_again = time.monotonic() + _NEW_TOPICS_S
             records = await _poll(consumer)
             quiet = 0 if records else quiet + 1
             found = [event for record in records if (event := self._ours(record))]
@@ -91,7 +91,19 @@ class DeploymentFeed:
         return event if event.model == self._model else None
 
 
+async def _subscribe_to_all(consumer: AIOKafkaConsumer) -> None:
+    """Read all topics there are; those not created yet are taken in later."""
+    # Asking for a missing topic by its name would make some brokers create it.
+    there = TOPICS.keys() & await consumer.topics()
+    if there - consumer.subscription():
+        # Starts all of them from the beginning again, and a repeat changes nothing.
+        consumer.subscribe(sorted(there))
+
+
 async def _poll(consumer: AIOKafkaConsumer) -> list[Any]:
+    if not consumer.subscription():
+        await asyncio.sleep(_POLL_MS / 1000)
+        return []
     records = await consumer.getmany(timeout_ms=_POLL_MS)
     return [record for partition in records.values() for record in partition]
 

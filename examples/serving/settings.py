@@ -9,6 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.events import Name
 from shared.settings import KafkaSecurity
 
+# The clients' own default of 100 ms fills the log while a broker is away.
+_RETRY_MS = 1_000
+
 
 class ServingSettings(BaseSettings):
     """Where Kafka and the artifacts are, which model to serve, and what to refuse."""
@@ -102,6 +105,7 @@ def kafka_client(settings: ServingSettings) -> dict[str, Any]:
         "bootstrap_servers": settings.kafka_bootstrap_servers.split(","),
         "client_id": "pioneer-serving",
         "security_protocol": protocol,
+        "retry_backoff_ms": _RETRY_MS,
     }
     if protocol.endswith("SSL"):
         options["ssl_context"] = ssl.create_default_context()

@@ -154,7 +154,7 @@ class Diagnosis:
         if not isinstance(result, EmbedResult):
             raise BadInput(f"job {job.id} gave a {result.kind} result, not embeddings")
         snapshot = _SNAPSHOT.validate_json(job.cause)
-        event = await asyncio.to_thread(self._diagnose, snapshot, result.embeddings)
+        event = await asyncio.to_thread(self._diagnose, snapshot, result)
         await self._publisher.publish(event)
         logger.info("%d patterns in %d failures", len(event.patterns), event.failures)
 
@@ -166,10 +166,10 @@ class Diagnosis:
         if view and view.open and view.open.id == snapshot.diagnosis_id:
             await self._models.save(replace(view, open=None, diagnosed_until=view.open.as_of))
 
-    def _diagnose(self, snapshot: Snapshot, embeddings: ArtifactRef) -> FailuresDiagnosed:
+    def _diagnose(self, snapshot: Snapshot, result: EmbedResult) -> FailuresDiagnosed:
         failures = _TRACES.validate_json(self._artifacts.get(snapshot.failures))
         passes = _TRACES.validate_json(self._artifacts.get(snapshot.passes))
-        vectors = _load_matrix(self._artifacts.get(embeddings))
+        vectors = _load_matrix(self._artifacts.get(result.embeddings))
         place = {t.id: i for i, t in enumerate((*failures, *passes))}
         patterns = find_patterns(failures, vectors[: len(failures)])
         repair, heldout = split_failures(
@@ -207,6 +207,7 @@ class Diagnosis:
             patterns=tuple(
                 PatternSummary(name=p.name, size=p.size, share=p.share) for p in patterns
             ),
+            inference_seconds=result.inference_seconds,
         )
 
     def _put_traces(self, traces: list[JudgedTrace], name: str) -> ArtifactRef:

@@ -119,13 +119,14 @@ class MongoCollection:
         where: Document,
         *,
         newest_first_by: str | None = None,
+        oldest_first_by: str | None = None,
         limit: int = 0,
     ) -> list[Document]:
         """Documents that match, sorted by one field if asked, at most ``limit`` (0: all)."""
         async with _transient():
             cursor = self._collection.find(where)
-            if newest_first_by:
-                cursor = cursor.sort(newest_first_by, -1)
+            if field := newest_first_by or oldest_first_by:
+                cursor = cursor.sort(field, -1 if newest_first_by else 1)
             return await cursor.limit(limit).to_list(None)
         return []
 

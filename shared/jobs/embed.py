@@ -1,6 +1,7 @@
 """Sentence embeddings of the base encoder: mean-pooled and L2-normalised."""
 
 import io
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,14 @@ _MAX_TOKENS = 256
 def run_embed(spec: EmbedSpec, artifacts: ArtifactStore) -> EmbedResult:
     """Embed the rows of a spec and store the matrix."""
     texts = [row.text for row in read_rows(artifacts, spec.texts, keys=("text",))]
+    base = base_folder(spec.base_model)
+    start = time.perf_counter()
+    matrix = embed(texts, base)
+    seconds = time.perf_counter() - start
     file = io.BytesIO()
-    np.save(file, embed(texts, base_folder(spec.base_model)), allow_pickle=False)
-    return EmbedResult(embeddings=artifacts.put(file.getvalue(), name="embeddings.npy"))
+    np.save(file, matrix, allow_pickle=False)
+    ref = artifacts.put(file.getvalue(), name="embeddings.npy")
+    return EmbedResult(embeddings=ref, inference_seconds=seconds)
 
 
 @torch.inference_mode()

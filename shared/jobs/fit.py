@@ -17,7 +17,11 @@ from shared.jobs.base_models import base_folder
 from shared.jobs.batches import training_batches
 from shared.jobs.classifiers import Tokenizer, encode, load_tokenizer, new_classifier, padded
 from shared.jobs.devices import device, mixed_precision
+from shared.jobs.heads import has_pooler, start_at_class_means
 from shared.jobs.rows import Row
+
+# The linear layers of the encoder; the pooler is trained whole.
+_BERT_LAYERS = r".*encoder\..*\.(query|key|value|dense)"
 
 Progress = Callable[[int, int, float | None], None]
 
@@ -45,14 +49,18 @@ def fit(
     targets = _targets(rows, task)
     base = base_folder(h.base_model)
     tokenizer = load_tokenizer(base)
-    model = trainable(new_classifier(base, task), recipe).to(on).train()
+    pad = tokenizer.pad_token_id or 0
     ids = encode(tokenizer, [row.text for row in rows], max_tokens=h.max_tokens)
+    start = time.perf_counter()
+    model = new_classifier(base, task).to(on)
+    if has_pooler(model):
+        start_at_class_means(model, ids, targets, pad=pad)
+    model = trainable(model, recipe).train()
     batches = _all_epochs([len(row) for row in ids], h)
     optimiser, schedule = _optimiser(model, h, steps=len(batches))
     losses: list[torch.Tensor] = []
-    start = time.perf_counter()
     for number, batch in enumerate(batches, 1):
-        inputs = padded([ids[i] for i in batch], pad=tokenizer.pad_token_id or 0, on=on)
+        inputs = padded([ids[i] for i in batch], pad=pad, on=on)
         with mixed_precision(on):
             logits = model(**inputs).logits
         wanted = torch.tensor([targets[i] for i in batch], device=on)
@@ -76,19 +84,25 @@ def fit(
 
 
 def trainable(model: Any, recipe: Recipe) -> Any:
-    """The model with the parameters that its strategy trains."""
+    """The model with the parameters that its strategy trains.
+
+    Full fine-tuning leaves the word embeddings as they are: a small set touches few words, but
+    AdamW would go over the whole vocabulary at every step, half of MiniLM's weights.
+    """
     if recipe.strategy.method is Method.FULL:
+        model.get_input_embeddings().weight.requires_grad_(False)
         return model
     from peft import LoraConfig, get_peft_model
 
     rank = recipe.hyperparameters.lora_rank
+    pooled = has_pooler(model)
     config = LoraConfig(
         task_type="SEQ_CLS",
         r=rank,
         lora_alpha=2 * rank,
         lora_dropout=0.0,
-        target_modules=["query", "key", "value", "dense"],
-        modules_to_save=["classifier"],
+        target_modules=_BERT_LAYERS if pooled else "all-linear",
+        modules_to_save=["classifier", "pooler"] if pooled else None,
     )
     return get_peft_model(model, config)
 

@@ -1,7 +1,7 @@
 """Judgements, which of two stands, and when failures are worth a diagnosis."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.diagnoser.domain.judging import from_feedback, judge_by_reference, supersede
@@ -55,6 +55,7 @@ def test_feedback_that_contradicts_itself_is_refused(verdict: Verdict, corrected
         from_feedback("refund", verdict, corrected, human=True)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(judgements, min_size=1))
 def test_the_last_of_the_strongest_source_stands(sequence: list[Judgement]) -> None:
     standing: Judgement | None = None

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.near_duplicates import NearDuplicateIndex, group_near_duplicates, normalise
@@ -35,11 +35,13 @@ def all_pairs(rows: list[str], threshold: float) -> list[int]:
     return [numbers.setdefault(g, len(numbers)) for g in group]
 
 
+@settings(max_examples=50, deadline=None)
 @given(texts, thresholds)
 def test_groups_are_those_of_comparing_all_pairs(rows: list[str], threshold: float) -> None:
     assert group_near_duplicates(rows, threshold) == all_pairs(rows, threshold)
 
 
+@settings(max_examples=50, deadline=None)
 @given(texts, texts, thresholds)
 def test_the_index_answers_as_comparing_with_each(
     known: list[str], asked: list[str], threshold: float
@@ -50,6 +52,7 @@ def test_the_index_answers_as_comparing_with_each(
     assert [index.matches(a) for a in asked] == right
 
 
+@settings(max_examples=50, deadline=None)
 @given(texts, st.randoms())
 def test_groups_do_not_depend_on_the_order(rows: list[str], rng: random.Random) -> None:
     order = rng.sample(range(len(rows)), len(rows))

@@ -74,7 +74,7 @@ def test_warning_names_rows_drop_and_remedy() -> None:
 
 
 def test_a_set_within_epsilon_can_show_nothing() -> None:
-    assert pass_probability(2, 0.9, epsilon=2) == 1.0
+    assert pass_probability(1, 0.9, epsilon=6) == 1.0
     warning = power_warning("regression", 2, epsilon=2)
     assert warning is not None
     assert "no drop at all can be seen" in warning

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -130,15 +130,17 @@ class Running:
         return await self.http.post("/v1/classify", json={"input": text, **more})
 
     async def serves(self, version: int) -> None:
-        async with asyncio.timeout(5):
-            while (await self.model())["version"] != version:
-                await asyncio.sleep(0.005)
+        await self.until(lambda now: now["version"] == version)
 
     async def rejects(self, deployment: int) -> dict[str, Any]:
-        async with asyncio.timeout(5):
-            while (now := await self.model())["rejected"] is None:
-                await asyncio.sleep(0.005)
+        now = await self.until(lambda now: now["rejected"] is not None)
         assert now["rejected"]["deployment"] == deployment
+        return now
+
+    async def until(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        async with asyncio.timeout(5):
+            while not condition(now := await self.model()):
+                await asyncio.sleep(0.005)
         return now
 
     async def model(self) -> dict[str, Any]:
@@ -157,9 +159,7 @@ async def serving(adapters: Adapters, *first: Any, **changed: Any) -> AsyncItera
             running = Running(server, http)
             if first:
                 server.switch.offer(first)
-                async with asyncio.timeout(5):
-                    while server.switch.current is None:
-                        await asyncio.sleep(0.005)
+                await running.until(lambda now: now["version"] is not None)
             yield running
             assert not any(task.done() for task in tasks)
     finally:
@@ -250,10 +250,8 @@ async def test_a_store_that_is_away_is_tried_again() -> None:
     adapters = Adapters(away={2})
     async with serving(adapters, promoted(1)) as running:
         running.server.switch.offer([promoted(2)])
-        async with asyncio.timeout(5):
-            while not (problem := (await running.model())["problem"]):
-                await asyncio.sleep(0.005)
-        assert "the artifact store is away" in problem
+        now = await running.until(lambda now: now["problem"] is not None)
+        assert "the artifact store is away" in now["problem"]
         assert (await running.ask()).json()["model_version"] == 1
         adapters.away.clear()
         await running.serves(2)

@@ -4,7 +4,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.diagnoser.domain.splits import regression_set, split_failures, training_pool
@@ -43,6 +43,7 @@ def distinct(count: int, label: str, start: int = 0) -> list[JudgedTrace]:
     return [trace(at, f"v{at}x{at} w{at}y{at} z{at}", label) for at in range(start, start + count)]
 
 
+@settings(max_examples=50, deadline=None)
 @given(traces, shares, st.integers(0, 5))
 def test_the_split_loses_nothing_and_separates_no_group(
     failures: list[JudgedTrace], share: float, seed: int
@@ -56,6 +57,7 @@ def test_the_split_loses_nothing_and_separates_no_group(
         assert heldout
 
 
+@settings(max_examples=50, deadline=None)
 @given(traces, shares, st.randoms())
 def test_the_split_does_not_depend_on_the_order(
     failures: list[JudgedTrace], share: float, rng: random.Random
@@ -65,6 +67,7 @@ def test_the_split_does_not_depend_on_the_order(
     assert split_failures(shuffled, heldout_share=share, seed=1) == plain
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=4), st.sampled_from([0.2, 0.3, 0.5]))
 def test_every_label_gives_its_share(sizes: list[int], share: float) -> None:
     failures: list[JudgedTrace] = []
@@ -83,6 +86,7 @@ def test_another_seed_splits_otherwise() -> None:
     assert first != second
 
 
+@settings(max_examples=50, deadline=None)
 @given(traces, traces, st.integers(0, 60), st.floats(0.3, 1.0))
 def test_the_regression_set_repeats_nothing_and_avoids_what_is_trained_on(
     passes: list[JudgedTrace], repair: list[JudgedTrace], size: int, share: float
@@ -106,6 +110,7 @@ def test_the_regression_set_finds_enough_among_many_repeats() -> None:
     assert len(regression_set(passes, [], heldout_size=5, share=1.0, seed=1)) == 5
 
 
+@settings(max_examples=50, deadline=None)
 @given(traces, traces)
 def test_the_training_pool_holds_each_text_once_and_nothing_measured(
     passes: list[JudgedTrace], measured: list[JudgedTrace]

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.diagnoser.domain.taxonomy import find_patterns
@@ -42,6 +42,7 @@ def cases(draw: st.DrawFn) -> tuple[list[JudgedTrace], npt.NDArray[np.float32]]:
     return rows, towards(*axes, seed=draw(st.integers(0, 9)))
 
 
+@settings(max_examples=50, deadline=None)
 @given(cases(), st.integers(1, 5), st.integers(2, 12))
 def test_every_failure_is_in_exactly_one_pattern_of_its_label(
     case: tuple[list[JudgedTrace], npt.NDArray[np.float32]], min_size: int, split_from: int
@@ -59,6 +60,7 @@ def test_every_failure_is_in_exactly_one_pattern_of_its_label(
     assert sum(p.share for p in patterns) == pytest.approx(1.0 if rows else 0.0)
 
 
+@settings(max_examples=50, deadline=None)
 @given(cases(), st.randoms())
 def test_patterns_do_not_depend_on_the_order(
     case: tuple[list[JudgedTrace], npt.NDArray[np.float32]], rng: random.Random

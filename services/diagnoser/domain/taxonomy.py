@@ -16,6 +16,8 @@ Positions = npt.NDArray[np.int64]
 _EXAMPLES = 5
 _QUOTED = 56
 _ROUNDS = 20
+# A mean cosine distance to the centroid below this is one meaning, however it could be divided.
+_TIGHT = 0.1
 
 
 def find_patterns(
@@ -84,6 +86,8 @@ def _by_meaning(
 
 def _halves(vectors: Vectors, min_separation: float) -> npt.NDArray[np.bool_] | None:
     """Which rows belong to the first half, or None when there is no clear division."""
+    if float(np.mean(1 - vectors @ _direction(vectors))) < _TIGHT:
+        return None
     # Start from the row farthest from the mean, and the row farthest from that one.
     first = vectors[np.argmin(vectors @ vectors.mean(axis=0))]
     centres = np.stack([first, vectors[np.argmin(vectors @ first)]])

@@ -46,48 +46,50 @@ def evaluate(
     ``before`` are the deployed model's outputs by the same code; a row it lacks counts as
     production recorded it. Raises BadInput naming the row the candidate did not answer.
     """
-
-    def outcomes(name: str, rows: Sequence[EvalRow]) -> list[_Outcome]:
-        return [
-            _Outcome(
-                row,
-                _right_before(row, before or {}, is_right),
-                is_right(_answer(candidate_id, name, row, predictions), row.target),
-            )
-            for row in rows
-        ]
-
-    parts = {
-        part: outcomes(part.value, [row for row in sets.current if row.part is part])
-        for part in EvalPart
-    }
-    earlier = {name: outcomes(name, rows) for name, rows in sets.earlier.items()}
-    heldout = _count(EvalPart.HELDOUT.value, parts[EvalPart.HELDOUT])
-    regression = _count(EvalPart.REGRESSION.value, parts[EvalPart.REGRESSION])
-    older = tuple(_count(name, rows) for name, rows in earlier.items())
+    answers = _Answers(candidate_id, predictions, before or {}, is_right)
+    parts = [
+        answers.outcomes(part.value, [row for row in sets.current if row.part is part])
+        for part in (EvalPart.HELDOUT, EvalPart.REGRESSION)
+    ]
+    older = {name: answers.outcomes(name, rows) for name, rows in sets.earlier.items()}
+    heldout = _count(EvalPart.HELDOUT.value, parts[0])
+    regression = _count(EvalPart.REGRESSION.value, parts[1])
+    earlier = tuple(_count(name, outcomes) for name, outcomes in older.items())
     return EvaluationReport(
         candidate=candidate_id,
         heldout=heldout,
         regression=regression,
-        earlier=older,
-        mcnemar_p=_p_value([*parts.values(), *earlier.values()]),
-        warnings=_warnings(heldout, (regression, *older), limits),
+        earlier=earlier,
+        mcnemar_p=_p_value([*parts, *older.values()]),
+        warnings=_warnings(heldout, (regression, *earlier), limits),
     )
 
 
-def _answer(candidate_id: str, name: str, row: EvalRow, predictions: Outputs) -> str:
-    try:
-        return predictions[row.id]
-    except KeyError:
-        raise BadInput(
-            f"candidate {candidate_id!r} has no prediction for row {row.id!r} of set {name!r}: "
-            "evaluate it again on every row"
-        ) from None
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What the candidate answers now and the deployed model before, with their judge."""
 
+    candidate_id: str
+    after: Outputs
+    before: Outputs
+    is_right: Judge
 
-def _right_before(row: EvalRow, before: Outputs, is_right: Judge) -> bool:
-    # Production may have recorded another version, or another random draw: fresh answers win.
-    return is_right(before[row.id], row.target) if row.id in before else row.right_before
+    def outcomes(self, name: str, rows: Sequence[EvalRow]) -> list[_Outcome]:
+        return [_Outcome(row, self._right_before(row), self._right_now(name, row)) for row in rows]
+
+    def _right_before(self, row: EvalRow) -> bool:
+        # Production may have recorded another version, or another random draw: fresh answers win.
+        if row.id in self.before:
+            return self.is_right(self.before[row.id], row.target)
+        return row.right_before
+
+    def _right_now(self, name: str, row: EvalRow) -> bool:
+        if row.id not in self.after:
+            raise BadInput(
+                f"candidate {self.candidate_id!r} has no prediction for row {row.id!r} of set "
+                f"{name!r}: evaluate it again on every row"
+            )
+        return self.is_right(self.after[row.id], row.target)
 
 
 def _count(name: str, outcomes: Sequence[_Outcome]) -> SetReport:
