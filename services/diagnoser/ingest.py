@@ -10,6 +10,7 @@ from shared.domain.lineage import DeployedModel
 from shared.domain.traces import Judgement
 from shared.errors import BadInput, PermanentError, UnknownThing
 from shared.events import FeedbackGiven, TraceLogged
+from shared.tasks import behaviour
 
 # Messages that cannot be taken, by their place in the batch, each with its reason.
 Refused = dict[int, PermanentError]
@@ -114,7 +115,7 @@ class Ingest:
                     f"{self._max_text_chars}: shorten it before logging"
                 )
         if model and trace.reference is not None:
-            _check_label(trace.reference, "reference", model)
+            _check_answer(trace.reference, "reference", model)
 
 
 def _check_feedback(given: FeedbackGiven, trace_model: str, model: DeployedModel | None) -> None:
@@ -124,12 +125,12 @@ def _check_feedback(given: FeedbackGiven, trace_model: str, model: DeployedModel
             f"but trace {given.trace_id!r} is of {trace_model!r}"
         )
     if model and given.corrected_output is not None:
-        _check_label(given.corrected_output, "corrected_output", model)
+        _check_answer(given.corrected_output, "corrected_output", model)
 
 
-def _check_label(label: str, name: str, model: DeployedModel) -> None:
-    if label not in model.task.labels:
+def _check_answer(answer: str, name: str, model: DeployedModel) -> None:
+    if objection := behaviour(model.task).objection(answer, model.task):
         raise BadInput(
-            f"{name} {label[:80]!r} is not one of the {len(model.task.labels)} labels of "
-            f"{model.name!r}: correct it, or register a model that knows this label"
+            f"{name} {objection} of {model.name!r}: "
+            "correct it, or register a model that knows this answer"
         )

@@ -3,20 +3,11 @@
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
-from typing import Literal
 
 from services.verifier.domain.evaluation import EvaluationSets, evaluate
 from services.verifier.domain.gates import explain, judge
 from shared.domain.artifacts import ArtifactRef
-from shared.domain.evaluation import (
-    Admitted,
-    Limits,
-    NotBetter,
-    Regressed,
-    Unusable,
-    Verdict,
-)
+from shared.domain.evaluation import Limits, Unusable, Verdict
 from shared.domain.ids import derive_id
 from shared.domain.rows import EvalRow, load_rows
 from shared.errors import BadInput
@@ -29,11 +20,11 @@ from shared.events import (
 )
 from shared.job_specs import EvaluateResult, EvaluateSpec, JobResult, ModelSpec
 from shared.ports import ArtifactStore, Publisher
+from shared.tasks import behaviour
 from shared.watcher import Job, JobWatcher
 
 logger = logging.getLogger(__name__)
 
-Outcome = Literal["admitted", "regressed", "not_better", "unusable"]
 DEPLOYED = "deployed"
 
 
@@ -101,25 +92,22 @@ class VerifierHandlers:
             },
         )
         before = None if DEPLOYED in result.broken else outputs.get(DEPLOYED)
-        return tuple(
-            _told(candidate, self._judge(candidate, sets, outputs, before, result.broken))
-            for candidate in event.candidates
-        )
+        is_right = behaviour(event.deployed.task).is_right
 
-    def _judge(
-        self,
-        candidate: Candidate,
-        sets: EvaluationSets,
-        outputs: Mapping[str, Mapping[str, str]],
-        before: Mapping[str, str] | None,
-        broken: Mapping[str, str],
-    ) -> Verdict:
-        if candidate.id in broken:
-            return Unusable(candidate.id, broken[candidate.id])
-        report = evaluate(
-            candidate.id, sets, outputs.get(candidate.id, {}), before, limits=self._limits
-        )
-        return judge(report, self._limits)
+        def verdict(candidate: Candidate) -> Verdict:
+            if candidate.id in result.broken:
+                return Unusable(candidate.id, result.broken[candidate.id])
+            report = evaluate(
+                candidate.id,
+                sets,
+                outputs.get(candidate.id, {}),
+                before,
+                limits=self._limits,
+                is_right=is_right,
+            )
+            return judge(report, self._limits)
+
+        return tuple(_told(candidate, verdict(candidate)) for candidate in event.candidates)
 
     def _rows(self, ref: ArtifactRef) -> list[EvalRow]:
         return load_rows(self._artifacts.get(ref), EvalRow)
@@ -135,19 +123,9 @@ def _outputs(predictions: bytes) -> dict[str, dict[str, str]]:
 
 
 def _told(candidate: Candidate, verdict: Verdict) -> CandidateVerdict:
-    outcome, report = _outcome(verdict), None if isinstance(verdict, Unusable) else verdict.report
     return CandidateVerdict(
-        candidate=candidate, outcome=outcome, reason=explain(verdict), report=report
+        candidate=candidate,
+        outcome=verdict.kind,
+        reason=explain(verdict),
+        report=None if isinstance(verdict, Unusable) else verdict.report,
     )
-
-
-def _outcome(verdict: Verdict) -> Outcome:
-    match verdict:
-        case Admitted():
-            return "admitted"
-        case Regressed():
-            return "regressed"
-        case NotBetter():
-            return "not_better"
-        case Unusable():
-            return "unusable"

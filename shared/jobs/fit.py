@@ -89,6 +89,10 @@ def trainable(model: Any, recipe: Recipe) -> Any:
     Full fine-tuning leaves the word embeddings as they are: a small set touches few words, but
     AdamW would go over the whole vocabulary at every step, half of MiniLM's weights.
     """
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            # Costs a fifth of the time on a CPU and brought no accuracy on small sets.
+            module.p = 0.0
     if recipe.strategy.method is Method.FULL:
         model.get_input_embeddings().weight.requires_grad_(False)
         return model
@@ -104,7 +108,18 @@ def trainable(model: Any, recipe: Recipe) -> Any:
         target_modules=_BERT_LAYERS if pooled else "all-linear",
         modules_to_save=["classifier", "pooler"] if pooled else None,
     )
-    return get_peft_model(model, config)
+    return _narrowed(get_peft_model(model, config))
+
+
+def _narrowed(model: Any) -> Any:
+    """Frozen weights in bfloat16 where autocast would round them again at every step."""
+    with mixed_precision(model.device):
+        if not torch.is_autocast_enabled(model.device.type):
+            return model
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear) and not module.weight.requires_grad:
+            module.to(torch.bfloat16)
+    return model
 
 
 def _optimiser(

@@ -1,4 +1,4 @@
-"""The embedded stack: a broker, a database and a Ray head on one machine, from PyPI packages, without docker."""
+"""The embedded stack: broker, database and Ray head of one machine, from PyPI packages."""
 
 from shared.local.broker import ensure_topics
 from shared.local.processes import LocalStackError

@@ -1,4 +1,4 @@
-"""The embedded Kafka-compatible broker: Tansu in memory, or on a local S3 store that makes it durable."""
+"""The embedded broker: Tansu in memory, or durable on a local S3 store."""
 
 import asyncio
 import http.client
@@ -7,9 +7,10 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # pyright: ignore[reportMissingTypeStubs]
-from aiokafka.errors import (  # pyright: ignore[reportMissingTypeStubs]
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import (
     KafkaError,
     TopicAlreadyExistsError,
     for_code,
@@ -21,7 +22,7 @@ BUCKET = "broker"
 
 
 class Broker:
-    """A broker on a loopback port; with `durable` its topics, messages and offsets survive a restart."""
+    """A broker on a loopback port; if durable, topics, messages and offsets survive a restart."""
 
     def __init__(self, home: Path, ports: Ports, lock: int, *, durable: bool) -> None:
         self._ports = ports
@@ -30,9 +31,9 @@ class Broker:
         self._bucket = Process("broker store", (), home / "logs" / "broker-store.log", lock)
         self._broker = Process("broker", (), home / "logs" / "broker.log", lock)
 
-    async def start(self, timeout: float) -> str:
+    async def start(self, within: float) -> str:
         """Start and return the bootstrap address once the broker answers a metadata request."""
-        storage = await self._start_store(timeout) if self._durable else "memory://tansu/"
+        storage = await self._start_store(within) if self._durable else "memory://tansu/"
         address = f"{LOOPBACK}:{self._ports.take('kafka')}"
         self._broker.command = (
             str(tansu()),
@@ -42,10 +43,10 @@ class Broker:
             f"--storage-engine={storage}",
         )
         self._broker.start()
-        await self._broker.ready(lambda: _answers(address), timeout)
+        await self._broker.ready(lambda: _answers(address), within)
         return address
 
-    async def _start_store(self, timeout: float) -> str:
+    async def _start_store(self, within: float) -> str:
         self._store.mkdir(parents=True, exist_ok=True)
         port = self._ports.take("broker_store")
         self._bucket.command = (
@@ -56,7 +57,7 @@ class Broker:
             str(self._store),
         )
         self._bucket.start()
-        await self._bucket.ready(lambda: asyncio.to_thread(_has_bucket, port), timeout)
+        await self._bucket.ready(lambda: asyncio.to_thread(_has_bucket, port), within)
         self._broker.environment = {
             "AWS_ENDPOINT": f"http://{LOOPBACK}:{port}",
             "AWS_ALLOW_HTTP": "true",
@@ -133,7 +134,8 @@ async def ensure_topics(bootstrap: str, names: Iterable[str], *, partitions: int
     try:
         await admin.start()
         missing = sorted(set(names) - set(await admin.list_topics()))
-        answer = await admin.create_topics([NewTopic(name, partitions, 1) for name in missing])
+        # aiokafka types its answers as bare responses.
+        answer: Any = await admin.create_topics([NewTopic(name, partitions, 1) for name in missing])
     finally:
         await admin.close()
     for name, code, *_ in answer.topic_errors:

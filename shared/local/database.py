@@ -1,4 +1,4 @@
-"""The embedded MongoDB-compatible database: secantusd-rs, an own process that keeps what it acknowledged."""
+"""The embedded database: secantusd-rs, an own process that keeps what it acknowledged."""
 
 import importlib.metadata
 import os
@@ -20,7 +20,7 @@ class Database:
         self._files = home / "database"
         self._process = Process("database", (), home / "logs" / "database.log", lock)
 
-    async def start(self, timeout: float) -> str:
+    async def start(self, within: float) -> str:
         """Start and return the connection string once the database answers a ping."""
         self._files.mkdir(parents=True, exist_ok=True)
         port = self._ports.take("mongodb")
@@ -37,7 +37,7 @@ class Database:
         )
         self._process.start()
         address = f"mongodb://{LOOPBACK}:{port}"
-        await self._process.ready(lambda: _answers(address), timeout)
+        await self._process.ready(lambda: _answers(address), within)
         return address
 
     async def stop(self) -> None:
@@ -57,7 +57,7 @@ def secantusd() -> Path:
         raise LocalStackError(
             "secantusdb is not installed: pip install secantusdb==0.6.0b17"
         ) from error
-    # The wheel has a launcher script of the same name; the binary itself needs no shebang of this venv.
+    # The wheel also has a launcher script of this name, many times smaller.
     found = [Path(str(file.locate())) for file in files if file.name == BINARY]
     binary = max(found, key=lambda path: path.stat().st_size, default=None)
     if binary is None or not os.access(binary, os.X_OK):

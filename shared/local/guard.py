@@ -1,8 +1,9 @@
 """Runs one command and ends everything that came of it when its owner goes away.
 
-Started as `python -I -S guard.py GRACE LOCK_FD COMMAND…` in a session of its own, with a pipe as stdin that
-only the owner holds. The pipe's end, SIGTERM or the owner's death stop the whole tree (terminate, wait GRACE
-seconds, kill); SIGUSR1 kills it at once. Only the standard library, and little of it: one guard runs per part.
+Started as `python -I -S guard.py GRACE LOCK_FD COMMAND…` in a session of its own, with a pipe as
+stdin that only the owner holds. The pipe's end, SIGTERM or the owner's death stop the whole tree
+(terminate, wait GRACE seconds, kill); SIGUSR1 kills it at once. It imports little: one guard runs
+for each part.
 """
 
 import ctypes
@@ -36,19 +37,19 @@ def spawn(command: list[str]) -> int:
     try:
         os.execvp(command[0], command)
     except OSError as error:
-        print(f"cannot run {command[0]}: {error}", file=sys.stderr, flush=True)
+        os.write(2, f"cannot run {command[0]}: {error}\n".encode())
         os._exit(127)
 
 
 def parents() -> dict[int, int]:
     """Every process of the machine with its parent, zombies left out."""
     table: dict[int, int] = {}
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc"):  # noqa: PTH208
         if not name.isdigit():
             continue
         try:
-            with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as stat:
-                # The command name may hold spaces and brackets; the fields after its last bracket do not.
+            with open(f"/proc/{name}/stat", errors="replace") as stat:  # noqa: PTH123
+                # A command's name may hold spaces and brackets; what follows it does not.
                 state, parent = stat.read().rpartition(")")[2].split()[:2]
         except OSError:
             continue
@@ -108,7 +109,7 @@ class Guard:
                 return True
             if pid == self.child:
                 self.exit_code = os.waitstatus_to_exitcode(status)
-                # A command that leaves daemons behind (`ray start`) has handed them to this guard by now.
+                # Daemons that the command leaves behind (`ray start`) are this guard's by now.
                 self.core = (
                     {pid for pid, parent in parents().items() if parent == os.getpid()}
                     if ON_LINUX

@@ -18,7 +18,7 @@ from shared.errors import PermanentError
 LOOPBACK = "127.0.0.1"
 TAIL_LINES = 15
 POLL_SECONDS = 0.05
-# Below the range that outgoing connections take their ports from, so a kept port is rarely taken meanwhile.
+# Below the range of outgoing connections, so a kept port is rarely taken meanwhile.
 PORT_RANGE = (20_000, 32_000)
 
 
@@ -50,7 +50,7 @@ class Ports:
         if kept is not None and is_free(kept):
             return kept
         used = set(self._kept.values())
-        # Not a seeded generator: two stacks that start together must not walk through the same ports.
+        # Never seeded: two stacks that start together must not try the same ports.
         candidates = random.SystemRandom().sample(range(*PORT_RANGE), k=200)
         port = next((port for port in candidates if port not in used and is_free(port)), None)
         if port is None:
@@ -129,7 +129,7 @@ class Process:
     async def _ended(self) -> None:
         assert self._guard is not None
         async with asyncio.timeout(self.grace + 10):
-            while self._guard.poll() is None:
+            while self._guard.poll() is None:  # noqa: ASYNC110
                 await asyncio.sleep(POLL_SECONDS)
         assert self._guard.stdin is not None
         self._guard.stdin.close()
@@ -140,10 +140,10 @@ class Process:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-TAIL_LINES:])
 
-    async def ready(self, answers: Callable[[], Awaitable[bool]], timeout: float) -> None:
+    async def ready(self, answers: Callable[[], Awaitable[bool]], within: float) -> None:
         """Return once the part answers; report its death or silence with the end of its log."""
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(within):
                 while not await answers():
                     if not self.running:
                         raise LocalStackError(
@@ -152,5 +152,6 @@ class Process:
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError as error:
             raise LocalStackError(
-                f"{self.name} did not answer within {timeout:g} s; the end of {self.log}:\n{self.tail()}"
+                f"{self.name} did not answer within {within:g} s; "
+                f"the end of {self.log}:\n{self.tail()}"
             ) from error

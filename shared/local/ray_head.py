@@ -1,4 +1,4 @@
-"""The embedded Ray head: the Jobs API behind a token, on loopback, with as few processes as jobs need."""
+"""The embedded Ray head: the Jobs API behind a token, with no process that jobs do not need."""
 
 import hashlib
 import os
@@ -44,12 +44,11 @@ class RayHead:
         self._ports = ports
         self._num_cpus = num_cpus
         # A socket's path may have 107 characters, so Ray cannot live below an arbitrary home.
-        self._session = (
-            Path("/tmp") / f"pioneer-ray-{hashlib.sha256(str(self._home).encode()).hexdigest()[:8]}"
-        )
-        self._process = Process("ray", (), home / "logs" / "ray.log", lock, grace=5.0)
+        mark = hashlib.sha256(str(self._home).encode()).hexdigest()[:8]
+        self._session = Path("/tmp") / f"pioneer-ray-{os.getuid()}-{mark}"  # noqa: S108
+        self._process = Process("ray", (), home / "logs" / "ray.log", lock, grace=2.0)
 
-    async def start(self, timeout: float) -> str:
+    async def start(self, within: float) -> str:
         """Start and return the Jobs API's address once it answers and its agent can take a job."""
         shutil.rmtree(self._session, ignore_errors=True)
         token = ray_token(self._home)
@@ -62,7 +61,7 @@ class RayHead:
         async with httpx.AsyncClient(
             headers={"Authorization": f"Bearer {token}"}, timeout=5, trust_env=False
         ) as client:
-            await self._process.ready(lambda: _answer(client, urls), timeout)
+            await self._process.ready(lambda: _answer(client, urls), within)
         return address
 
     def _command(self, jobs: int, agent: int) -> tuple[str, ...]:
@@ -120,7 +119,7 @@ class RayHead:
 def _python_path() -> str:
     """A path on which Ray's processes find this package, also when it runs from a checkout."""
     present = os.environ.get("PYTHONPATH", "")
-    if PACKAGE_ROOT == Path(sysconfig.get_path("purelib")):
+    if Path(sysconfig.get_path("purelib")) == PACKAGE_ROOT:
         return present
     return os.pathsep.join(filter(None, (str(PACKAGE_ROOT), present)))
 

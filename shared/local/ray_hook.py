@@ -1,7 +1,7 @@
 """Leaves out the processes of a Ray head that jobs do not need.
 
-`ray start` calls `only_jobs` through RAY_START_HOOK. It is the one place that touches Ray's insides: a Ray that
-has moved them starts whole, with some hundred megabytes more. Nothing else may import this module.
+`ray start` calls `only_jobs` through RAY_START_HOOK. It is the one place that touches Ray's
+insides, on the version that pyproject.toml pins: without it the head takes a gigabyte more.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ JOBS_MODULES = "--modules-to-load=JobHead,NodeHead"
 
 
 def only_jobs(params: Any, head: bool) -> None:
-    """Start no autoscaler, no ray:// server, no log monitor, and of the dashboard the Jobs API only."""
+    """Start no autoscaler, ray:// server or log monitor, and of the dashboard the Jobs API only."""
     # The ray:// server would also take a fixed port, which a second stack could not have.
     params.ray_client_server_port = None
     params.no_monitor = True
@@ -20,7 +20,7 @@ def only_jobs(params: Any, head: bool) -> None:
 
 
 def _load_jobs_api_only() -> None:
-    from ray._private import services  # pyright: ignore[reportMissingTypeStubs]
+    from ray._private import services
 
     services_any: Any = services
     start = getattr(services_any, "start_ray_process", None)

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 from shared.local.broker import Broker
 from shared.local.database import Database
@@ -32,7 +31,7 @@ class Endpoints:
 
 
 class LocalStack:
-    """Starts the parts that have no address given, keeps their data below home, stops what it started."""
+    """Starts the parts without a given address, keeps their data below home, stops them."""
 
     ports: Ports
     broker: Broker
@@ -74,9 +73,7 @@ class LocalStack:
                 await self.close()
         return endpoints
 
-    def process(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str]
-    ) -> Process:
+    def process(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Process:
         """A process of ours beside the parts: it logs with them and never outlives this one."""
         return Process(name, command, self.home / "logs" / f"{name}.log", self._lock, environment)
 
@@ -127,7 +124,7 @@ async def _lock(home: Path) -> int:
     locked = False
     try:
         async with asyncio.timeout(LOCK_TIMEOUT):
-            while not _try_lock(descriptor):
+            while not _try_lock(descriptor):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         locked = True
     except TimeoutError as error:

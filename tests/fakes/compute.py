@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from sklearn.feature_extraction.text import HashingVectorizer
@@ -61,6 +62,7 @@ class InMemoryCompute:
         self.away = False
         self.fail_next: JobFailed | None = None
         self.forget_next = False
+        self.corrupt_adapters = False
 
     async def submit(self, job_id: str, spec: JobSpec) -> None:
         if self.away:
@@ -116,10 +118,14 @@ class InMemoryCompute:
     def _train(self, spec: TrainSpec) -> TrainResult:
         rows = load_rows(self._artifacts.get(spec.training_set), Row)
         first, *rest = spec.candidates
+        adapter = self.train(rows)
+        if self.corrupt_adapters:
+            weights = Path(adapter.uri.removeprefix("file://")) / "model.json"
+            weights.write_bytes(weights.read_bytes().replace(b"billing", b"b1lling"))
         trained = TrainedCandidate(
             id=first.id,
             recipe=first.recipe,
-            adapter=self.train(rows),
+            adapter=adapter,
             final_loss=0.0,
             train_seconds=0.0,
             examples_per_second=1.0,

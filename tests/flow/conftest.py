@@ -1,6 +1,5 @@
 """Five services on FastStream's in-memory broker, with fakes for everything else."""
 
-import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,7 +23,6 @@ from services.verifier import app as verifier
 from services.verifier.settings import VerifierSettings
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.adapters.kafka import EventPublisher, make_broker
-from shared.domain.ids import derive_id
 from shared.domain.rows import Row, dump_rows
 from shared.domain.tasks import Task, TaskKind
 from shared.events import EVENTS, Event, ModelRegistered, TraceLogged, dead_letter_topic
@@ -34,7 +32,6 @@ from shared.settings import ServiceSettings
 from tests.fakes.compute import InMemoryCompute
 from tests.fakes.documents import InMemoryDocuments, InMemoryTraces
 
-SAMPLE = Path(__file__).parents[2] / "examples" / "support_desk"
 ADDRESSES: dict[str, Any] = {
     "KAFKA_BOOTSTRAP_SERVERS": "nowhere:9092",
     "MONGODB_URI": "mongodb://nowhere",
@@ -127,18 +124,6 @@ def trace(row: Row, output: str, version: int = 1, **more: Any) -> TraceLogged:
     return TraceLogged(**(fields | more))
 
 
-def sample_rows(labels: int = 6) -> list[Row]:
-    """Rows of the sample workload, of its first labels."""
-    lines = (SAMPLE / "train.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
-    chosen = sorted({row["label"] for row in rows})[:labels]
-    return [
-        Row(derive_id("sample", r["text"]), r["text"], r["label"])
-        for r in rows
-        if r["label"] in chosen
-    ]
-
-
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     artifacts = FsspecArtifacts(tmp_path.as_uri())
@@ -158,10 +143,8 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     built.loops += diagnoser.wire(DiagnoserSettings(**tuned), parts, built.traces, built.clock)
     built.loops += synthesizer.wire(SynthesizerSettings(**ADDRESSES), parts)
     built.loops += trainer.wire(TrainerSettings(**ADDRESSES), parts, built.clock)
-    built.loops += verifier.wire(VerifierSettings(**ADDRESSES, epsilon=4), parts, built.clock)
-    built.loops += controller.wire(
-        ControllerSettings(**{**tuned, "epsilon": 4}), parts, built.clock
-    )
+    built.loops += verifier.wire(VerifierSettings(**ADDRESSES), parts, built.clock)
+    built.loops += controller.wire(ControllerSettings(**tuned), parts, built.clock)
     _listen(broker, built)
     async with TestKafkaBroker(broker):
         yield built

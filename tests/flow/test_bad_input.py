@@ -1,0 +1,171 @@
+"""What bad input gets: a reason among the dead letters, while everything else goes on."""
+
+import json
+
+import pytest
+
+from shared.events import FeedbackGiven, ModelRegistered, RunClosed, StepFailed, TraceLogged
+from shared.ports import JobFailed
+from tests.flow.conftest import MODEL, House, trace
+from tests.flow.rows import LABELS, rows_of
+from tests.flow.test_loop import KNOWN, NEW, PASSES, improve
+
+ROW = rows_of(0, 1)[0]
+
+
+def body(**changes: object) -> bytes:
+    return json.dumps(trace(ROW, "billing").model_dump(mode="json") | changes).encode()
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (b"hello, not JSON", "the body is not JSON"),
+        (b'{"schema_version": 1, "id": "x", "model": "desk"}', "model_version: Field required"),
+        (body(schema_version=2), "schema_version: Input should be 1, got '2'"),
+        (body(input="x" * 10_000_000), "input has 10000000 characters, more than"),
+        (body(reference="astrology"), "reference 'astrology' is not one of the 3 labels"),
+        (body(model="../../etc/passwd"), "model: String should match pattern"),
+    ],
+    ids=["not json", "wrong schema", "unknown version", "10 MB", "unknown label", "bad name"],
+)
+async def test_a_bad_trace_is_kept_with_its_reason(
+    house: House, message: bytes, reason: str
+) -> None:
+    await house.deploy(KNOWN, LABELS)
+    await house.broker.publish(message, topic=TraceLogged.topic, key=b"desk")
+    [dead] = house.dead
+    assert reason in dead.error
+    assert dead.body == message
+    assert house.traces.traces == {}
+
+    await house.publish(trace(ROW, "billing"))
+    assert list(house.traces.traces) == [ROW.id]
+
+
+async def test_one_bad_record_costs_only_itself(house: House) -> None:
+    await house.deploy(KNOWN, LABELS)
+    good = [trace(row, row.target).model_dump_json().encode() for row in PASSES[:3]]
+    batch = [good[0], b"{", good[1], body(reference="astrology"), good[2]]
+    await house.broker.publish_batch(*batch, topic=TraceLogged.topic)
+    assert list(house.traces.traces) == [row.id for row in PASSES[:3]]
+    assert [dead.body for dead in house.dead] == [b"{", batch[3]]
+
+
+async def test_feedback_for_an_unknown_trace_waits_then_dies(house: House) -> None:
+    await house.deploy(KNOWN, LABELS)
+    given = FeedbackGiven(id="f", model=MODEL, trace_id="nowhere", verdict="pass")
+    await house.publish(given)
+    await house.run_loops(rounds=2, seconds=10)
+    assert house.dead == []
+    await house.run_loops(rounds=2, seconds=600)
+    [dead] = house.dead
+    assert "trace 'nowhere' is unknown" in dead.error
+    assert FeedbackGiven.model_validate_json(dead.body) == given
+
+
+async def test_feedback_may_come_before_its_trace(house: House) -> None:
+    await house.deploy(KNOWN, LABELS)
+    await house.publish(
+        FeedbackGiven(
+            id="f",
+            model=MODEL,
+            trace_id=ROW.id,
+            verdict="fail",
+            corrected_output="returns",
+            human=True,
+        )
+    )
+    await house.publish(trace(ROW, "billing"))
+    _, judgement, _ = house.traces.traces[ROW.id]
+    assert judgement is not None
+    assert (judgement.verdict, judgement.source, judgement.corrected) == (
+        "fail",
+        "human",
+        "returns",
+    )
+    assert house.traces.waiting == {}
+
+
+async def test_a_human_word_stands_against_later_automatic_feedback(house: House) -> None:
+    await house.deploy(KNOWN, LABELS)
+    await house.publish(trace(ROW, "billing", reference=None))
+    for key, human, verdict, corrected in (
+        ("1", True, "fail", "returns"),
+        ("2", False, "pass", None),
+    ):
+        await house.publish(
+            FeedbackGiven(
+                id=key,
+                model=MODEL,
+                trace_id=ROW.id,
+                verdict=verdict,
+                corrected_output=corrected,
+                human=human,
+            )
+        )
+    _, judgement, _ = house.traces.traces[ROW.id]
+    assert judgement is not None
+    assert judgement.corrected == "returns"
+
+
+async def test_every_event_twice_has_the_effect_of_once(house: House) -> None:
+    await improve(house)
+    for event in list(house.heard):
+        await house.publish(event)
+    await house.run_loops()
+    assert len({e.id for e in house.of(RunClosed)}) == 1
+    record = house.documents.collections["models"][MODEL]["state"]
+    assert [d["version"] for d in record["deployments"]] == [1, 2]
+
+
+async def test_registering_other_content_under_the_same_name_is_refused(house: House) -> None:
+    first = await house.deploy(KNOWN, LABELS)
+    other = ModelRegistered(
+        id="other",
+        model=MODEL,
+        task=first.task,
+        base_model="another base",
+        adapter=first.adapter,
+    )
+    await house.publish(other)
+    [dead] = house.dead
+    assert "is registered with other content" in dead.error
+
+
+async def test_a_corrupt_adapter_is_a_verdict_not_a_crash(house: House) -> None:
+    registered = await house.deploy(KNOWN, LABELS)
+    await house.serve(PASSES + NEW, registered)
+    house.compute.corrupt_adapters = True
+    await house.run_loops()
+    [closed] = {e.id: e for e in house.of(RunClosed)}.values()
+    assert closed.outcome == "not_promoted"
+    run = next(iter(house.documents.collections["runs"].values()))["state"]
+    reason = run["iterations"][0]["judged"][0]["reason"]
+    assert "model.json" in reason
+
+
+async def test_a_job_that_can_never_work_ends_the_run_with_its_reason(house: House) -> None:
+    registered = await house.deploy(KNOWN, LABELS)
+    await house.serve(PASSES + NEW, registered)
+    await house.run_loops(rounds=4)
+    house.compute.fail_next = JobFailed("label 'x' has one example", permanent=True)
+    await house.run_loops()
+    [failed] = house.of(StepFailed)
+    assert failed.reason == "label 'x' has one example"
+    [closed] = house.of(RunClosed)
+    assert closed.outcome == "failed"
+    assert "label 'x' has one example" in closed.reason
+
+
+async def test_a_cluster_that_forgets_or_is_away_only_costs_time(house: House) -> None:
+    registered = await house.deploy(KNOWN, LABELS)
+    await house.serve(PASSES + NEW, registered)
+    await house.run_loops(rounds=4)
+    house.compute.forget_next = True
+    await house.run_loops(rounds=2)
+    house.compute.fail_next = JobFailed("worker was lost", permanent=False)
+    await house.run_loops()
+    [closed] = house.of(RunClosed)
+    assert closed.outcome == "promoted"
+    assert any(job.endswith("-2") for job in house.compute.submissions)
