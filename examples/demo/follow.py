@@ -1,27 +1,20 @@
 """The loop's topics as a stream of events, with the seconds each stage took."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Any
-
-from aiokafka import AIOKafkaConsumer
 
 from examples.demo.report import Stopwatch
+from shared.adapters.kafka_reader import TopicReader
 from shared.events import (
-    EVENTS,
     CandidatesTrained,
     CandidatesVerified,
     Event,
     FailuresDiagnosed,
-    FeedbackGiven,
     IterationRequested,
     RunClosed,
-    TraceLogged,
     TrainingSetSynthesized,
 )
 
-FOLLOWED = {e.topic: e for e in EVENTS if e not in (TraceLogged, FeedbackGiven)}
 # The stage that ends with each event.
 ENDS: dict[type[Event], str] = {
     FailuresDiagnosed: "diagnose",
@@ -36,14 +29,14 @@ ENDS: dict[type[Event], str] = {
 class Follower:
     """Reads every event of the loop from the beginning, as any ops consumer could."""
 
-    def __init__(self, consumer: Any, stopwatch: Stopwatch) -> None:
-        self._consumer = consumer
+    def __init__(self, reader: TopicReader, stopwatch: Stopwatch) -> None:
+        self._reader = reader
         self._stopwatch = stopwatch
         self.mark = monotonic()
 
     async def events(self) -> AsyncIterator[Event]:
-        async for record in self._consumer:
-            event = FOLLOWED[record.topic].model_validate_json(record.value or b"")
+        async for record in self._reader:
+            event = record.event
             if stage := ENDS.get(type(event)):
                 now = monotonic()
                 self._stopwatch.add(stage, now - self.mark)
@@ -62,16 +55,3 @@ class Follower:
                 self._stopwatch.training += max(c.train_seconds for c in event.candidates)
             case _:
                 pass
-
-
-@asynccontextmanager
-async def following(bootstrap: str, stopwatch: Stopwatch) -> AsyncIterator[Follower]:
-    """A consumer without a group: it sees everything and disturbs nobody."""
-    consumer = AIOKafkaConsumer(
-        *FOLLOWED, bootstrap_servers=bootstrap, auto_offset_reset="earliest"
-    )
-    await consumer.start()
-    try:
-        yield Follower(consumer, stopwatch)
-    finally:
-        await consumer.stop()

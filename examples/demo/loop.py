@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from examples.demo.follow import Follower, following
+from examples.demo.follow import Follower
 from examples.demo.memory import PeakMemory
 from examples.demo.report import Report, Stopwatch
 from examples.demo.screen import Screen
@@ -16,6 +16,7 @@ from examples.demo.serving import ServingClient
 from examples.demo.workload import Workload
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.adapters.kafka import EventPublisher, make_broker
+from shared.adapters.kafka_reader import LOOP_TOPICS, reading_topics
 from shared.adapters.ray_compute import RayCompute
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
@@ -65,7 +66,10 @@ async def run_demo(workload: Workload, home: Path, screen: Screen) -> Report:
     """The whole story once; everything that was started has ended when this returns."""
     watch, memory = Stopwatch(), PeakMemory()
     async with memory.sampling(), _production(home, workload.name, screen, watch) as production:
-        async with following(production.variables["KAFKA_BOOTSTRAP_SERVERS"], watch) as follower:
+        async with reading_topics(
+            production.variables["KAFKA_BOOTSTRAP_SERVERS"], LOOP_TOPICS, from_start=True
+        ) as reader:
+            follower = Follower(reader, watch)
             with watch.stage("parent"), screen.step("train the first model and deploy it"):
                 await _deploy_first(production, workload)
             with watch.stage("measure"), screen.step("measure it on unseen rows"):

@@ -58,7 +58,8 @@ class DeploymentFeed:
             except KafkaError as error:
                 logger.warning("cannot read deployments, next try in %.0f s: %r", _RETRY_S, error)
             finally:
-                await consumer.stop()
+                # Stopping while the broker is away may raise CancelledError though nobody cancelled.
+                await asyncio.gather(consumer.stop(), return_exceptions=True)
             await asyncio.sleep(_RETRY_S)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:

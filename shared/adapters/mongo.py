@@ -14,10 +14,14 @@ Document = dict[str, Any]
 _DUPLICATE_KEY = 11000
 
 
-def connect(uri: str, database: str) -> "MongoDocuments":
-    """A store on one database; connects on first use and gives up on a silent server after 5 s."""
+def connect(uri: str, database: str, *, patience_ms: int = 5000) -> "MongoDocuments":
+    """A store on one database; connects on first use, gives up on a server silent for so long."""
     client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
-        uri, serverSelectionTimeoutMS=5000, socketTimeoutMS=60_000, retryWrites=False, tz_aware=True
+        uri,
+        serverSelectionTimeoutMS=patience_ms,
+        socketTimeoutMS=60_000,
+        retryWrites=False,
+        tz_aware=True,
     )
     return MongoDocuments(client, client[database])
 

@@ -2,29 +2,23 @@
 
 import asyncio
 from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import uuid4
 
 import typer
-from aiokafka import AIOKafkaConsumer
 
+from shared.adapters.kafka_reader import LOOP_TOPICS, reading_topics
 from shared.cli.environment import client_settings, publishing
 from shared.cli.narrate import narrate
 from shared.events import (
-    EVENTS,
     TOPICS,
     Event,
-    FeedbackGiven,
     ImprovementRequested,
     RollbackRequested,
-    TraceLogged,
     dead_letter_topic,
 )
 
 Model = Annotated[str, typer.Argument(help="The model's name.")]
-# One line for each request would bury what the loop does with them.
-WATCHED = tuple(e.topic for e in EVENTS if e not in (TraceLogged, FeedbackGiven))
 
 
 def improve(model: Model) -> None:
@@ -63,36 +57,19 @@ async def _publish(event: Event) -> None:
 
 
 async def _watch(since_start: bool) -> None:
-    consumer = _consumer(WATCHED, "earliest" if since_start else "latest")
-    by_topic = {event.topic: event for event in EVENTS}
-    await consumer.start()
-    try:
-        async for record in consumer:
-            event = by_topic[record.topic].model_validate_json(record.value or b"")
-            at = datetime.fromtimestamp(record.timestamp / 1000, UTC).strftime("%H:%M:%S")
-            typer.echo(f"{at}  {event.model:<20} {narrate(event)}")
-    finally:
-        await consumer.stop()
+    settings = client_settings()
+    async with reading_topics(
+        settings.kafka_bootstrap_servers, LOOP_TOPICS, from_start=since_start
+    ) as reader:
+        async for record in reader:
+            event = record.event
+            typer.echo(f"{record.at:%H:%M:%S}  {event.model:<20} {narrate(event)}")
 
 
 async def _dead_letters() -> None:
-    consumer = _consumer([dead_letter_topic(topic) for topic in TOPICS], "earliest")
-    await consumer.start()
-    try:
-        while batches := await consumer.getmany(timeout_ms=2000):
-            for record in (record for batch in batches.values() for record in batch):
-                headers = {key: value.decode(errors="replace") for key, value in record.headers}
-                typer.echo(f"{record.topic}@{record.offset}  {headers.get('error')}")
-                typer.echo(f"    {(record.value or b'')[:200].decode(errors='replace')}")
-    finally:
-        await consumer.stop()
-
-
-def _consumer(topics: Any, start: str) -> Any:
     settings = client_settings()
-    return AIOKafkaConsumer(
-        *topics,
-        bootstrap_servers=settings.kafka_bootstrap_servers,
-        auto_offset_reset=start,
-        max_partition_fetch_bytes=settings.max_message_bytes,
-    )
+    topics = [dead_letter_topic(topic) for topic in TOPICS]
+    async with reading_topics(settings.kafka_bootstrap_servers, topics, from_start=True) as reader:
+        for record in await reader.until_quiet():
+            typer.echo(f"{record.topic}@{record.offset}  {record.headers.get('error')}")
+            typer.echo(f"    {record.body[:200].decode(errors='replace')}")

@@ -4,9 +4,8 @@ import importlib.metadata
 import os
 from pathlib import Path
 
-from pymongo import AsyncMongoClient
-from pymongo.errors import PyMongoError
-
+from shared.adapters import mongo
+from shared.errors import TransientError
 from shared.local.processes import LOOPBACK, LocalStackError, Ports, Process
 
 BINARY = "secantusd-rs"
@@ -68,9 +67,11 @@ def secantusd() -> Path:
 
 
 async def _answers(address: str) -> bool:
-    async with AsyncMongoClient[dict[str, object]](address, serverSelectionTimeoutMS=200) as client:
-        try:
-            await client.admin.command("ping")
-        except PyMongoError:
-            return False
+    documents = mongo.connect(address, "admin", patience_ms=200)
+    try:
+        await documents.ping()
+    except TransientError:
+        return False
+    finally:
+        documents.close()
     return True
