@@ -58,7 +58,7 @@ class DeploymentFeed:
             except KafkaError as error:
                 logger.warning("cannot read deployments, next try in %.0f s: %r", _RETRY_S, error)
             finally:
-                # Stopping while the broker is away may raise CancelledError though nobody cancelled.
+                # While the broker is away, stop() may raise a CancelledError of aiokafka's own.
                 await asyncio.gather(consumer.stop(), return_exceptions=True)
             await asyncio.sleep(_RETRY_S)
 

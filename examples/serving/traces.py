@@ -78,7 +78,7 @@ class TraceEmitter:
                     await asyncio.sleep(_RETRY_S)
         finally:
             if self._producer:
-                await self._producer.stop()
+                await _stopped(self._producer)
 
     async def flush(self, seconds: float) -> None:
         """Wait until all is sent; what is left after ``seconds`` counts as dropped."""
@@ -101,7 +101,7 @@ class TraceEmitter:
             try:
                 await producer.start()
             except KafkaError as error:
-                await producer.stop()
+                await _stopped(producer)
                 logger.warning("cannot send traces, next try in %.0f s: %r", _RETRY_S, error)
                 await asyncio.sleep(_RETRY_S)
             else:
@@ -154,3 +154,8 @@ class TraceEmitter:
             key=event.model.encode(),
             headers=[(name, value.encode()) for name, value in headers.items()],
         )
+
+
+async def _stopped(producer: AIOKafkaProducer) -> None:
+    # While the broker is away, stop() may raise a CancelledError of aiokafka's own.
+    await asyncio.gather(producer.stop(), return_exceptions=True)

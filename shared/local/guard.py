@@ -1,9 +1,9 @@
 """Runs one command and ends everything that came of it when its owner goes away.
 
-Started as `python -I -S guard.py GRACE LOCK_FD COMMAND…` in a session of its own, with a pipe as
-stdin that only the owner holds. The pipe's end, SIGTERM or the owner's death stop the whole tree
-(terminate, wait GRACE seconds, kill); SIGUSR1 kills it at once. It imports little: one guard runs
-for each part.
+Started as `python -I -S guard.py GRACE LOCK_FD COMMAND…` in a session of its own, with a socket
+as stdin whose other end only the owner holds. Its end, SIGTERM or the owner's death stop the
+whole tree (terminate, wait GRACE seconds, kill); SIGUSR1 kills it at once. It imports little: one
+guard runs for each part.
 """
 
 import ctypes
@@ -98,6 +98,14 @@ class Guard:
             except ProcessLookupError:
                 continue
 
+    def hand_over(self) -> bool:
+        """Tell the owner that the command has done its work; False when nobody listens."""
+        try:
+            os.write(0, b".")
+        except OSError:
+            return False
+        return True
+
     def reap(self) -> bool:
         """Collect the dead; False when no child is left."""
         while True:
@@ -115,7 +123,7 @@ class Guard:
                     if ON_LINUX
                     else set()
                 )
-                self.stopping |= self.exit_code != 0
+                self.stopping |= self.exit_code != 0 or not self.hand_over()
             elif pid in self.core:
                 # Half a system answers some questions and hangs on others: end it all instead.
                 self.exit_code, self.stopping = 1, True

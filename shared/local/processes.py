@@ -73,6 +73,7 @@ class Process:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     grace: float = 10.0
     _guard: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _lifeline: socket.socket | None = field(default=None, init=False)
 
     @property
     def running(self) -> bool:
@@ -87,10 +88,13 @@ class Process:
             )
         guard = Path(__file__).with_name("guard.py")
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self._guard = self._spawn(log, guard)
+        self._lifeline, guards_end = socket.socketpair()
+        with self.log.open("ab") as log, guards_end:
+            self._guard = self._spawn(log, guard, guards_end)
 
-    def _spawn(self, log: IO[bytes], guard: Path) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, log: IO[bytes], guard: Path, lifeline: socket.socket
+    ) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [
                 sys.executable,
@@ -101,7 +105,7 @@ class Process:
                 str(self.lock),
                 *self.command,
             ],
-            stdin=subprocess.PIPE,
+            stdin=lifeline.fileno(),
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, **self.environment},
@@ -110,13 +114,27 @@ class Process:
             start_new_session=True,
         )
 
+    @property
+    def handed_over(self) -> bool:
+        """Whether the command has ended well and left its daemons to the guard."""
+        if self._lifeline is None:
+            return False
+        try:
+            return bool(self._lifeline.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return False
+
     async def stop(self) -> None:
         """Terminate, wait, kill: afterwards no process of this part is left."""
         if self._guard is None:
             return
-        assert self._guard.stdin is not None
-        self._guard.stdin.close()
+        self._cut()
         await self._ended()
+
+    def _cut(self) -> None:
+        if self._lifeline is not None:
+            self._lifeline.close()
+            self._lifeline = None
 
     async def kill(self) -> None:
         """End the part as `kill -9` would, without a chance to tidy up."""
@@ -131,8 +149,7 @@ class Process:
         async with asyncio.timeout(self.grace + 10):
             while self._guard.poll() is None:  # noqa: ASYNC110
                 await asyncio.sleep(POLL_SECONDS)
-        assert self._guard.stdin is not None
-        self._guard.stdin.close()
+        self._cut()
         self._guard = None
 
     def tail(self) -> str:

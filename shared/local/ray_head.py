@@ -61,8 +61,12 @@ class RayHead:
         async with httpx.AsyncClient(
             headers={"Authorization": f"Bearer {token}"}, timeout=5, trust_env=False
         ) as client:
-            await self._process.ready(lambda: _answer(client, urls), within)
+            await self._process.ready(lambda: self._answers(client, urls), within)
         return address
+
+    async def _answers(self, client: httpx.AsyncClient, urls: tuple[str, ...]) -> bool:
+        # Until `ray start` has ended, its daemons are its own and not watched by the guard.
+        return self._process.handed_over and await _answer(client, urls)
 
     def _command(self, jobs: int, agent: int) -> tuple[str, ...]:
         cpus = () if self._num_cpus is None else (f"--num-cpus={self._num_cpus}",)

@@ -7,11 +7,15 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaConnectionError
 
+from examples.serving import deployments
 from examples.serving.app import create_app
 from examples.serving.server import Server
 from examples.serving.settings import ServingSettings, kafka_client
@@ -139,7 +143,7 @@ class Running:
 
     async def until(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         async with asyncio.timeout(5):
-            while not condition(now := await self.model()):
+            while not condition(now := await self.model()):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         return now
 
@@ -342,6 +346,74 @@ async def test_traces_beyond_the_bound_are_dropped_and_counted() -> None:
             assert (await running.ask(id=f"t{number}")).json()["trace_id"] == f"t{number}"
         now = await running.model()
         assert (now["traces_waiting"], now["traces_dropped"]) == (3, 2)
+
+
+class Restarting:
+    """A consumer whose first life ends with the broker, as aiokafka's does; the second reads."""
+
+    lives = 0
+
+    def __init__(self, **_: Any) -> None:
+        Restarting.lives += 1
+        self.first = Restarting.lives == 1
+        self.topic = ""
+        self.unread = True
+
+    async def start(self) -> None:
+        if self.first:
+            raise KafkaConnectionError("the broker is away")
+
+    async def stop(self) -> None:
+        if self.first:
+            raise asyncio.CancelledError
+
+    async def topics(self) -> set[str]:
+        return {"model.promoted", "inference.traces"}
+
+    def subscription(self) -> set[str]:
+        return {self.topic} - {""}
+
+    def subscribe(self, topics: list[str]) -> None:
+        (self.topic,) = topics
+
+    def assignment(self) -> set[TopicPartition]:
+        return {TopicPartition(self.topic, 0)}
+
+    async def getmany(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
+        await asyncio.sleep(0.005)
+        if not self.unread:
+            return {}
+        self.unread = False
+        events = (promoted(2), promoted(1))
+        values = [b"not json", None, *(event.model_dump_json().encode() for event in events)]
+        records = [
+            SimpleNamespace(topic=self.topic, offset=n, value=v) for n, v in enumerate(values)
+        ]
+        return {TopicPartition(self.topic, 0): records}
+
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 4)
+
+    async def position(self, _: TopicPartition) -> int:
+        return 4
+
+
+async def test_the_feed_survives_the_broker_and_delivers_what_was_there_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deployments, "AIOKafkaConsumer", Restarting)
+    monkeypatch.setattr(deployments, "_RETRY_S", 0.0)
+    delivered: list[list[int]] = []
+    feed = deployments.DeploymentFeed(
+        {}, "intent", lambda events: delivered.append([e.deployment for e in events])
+    )
+    following = asyncio.create_task(feed.run())
+    async with asyncio.timeout(5):
+        while not feed.caught_up:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    assert delivered == [[2, 1]]
+    assert not following.done()
+    following.cancel()
 
 
 def test_settings_are_refused_with_a_sentence() -> None:
