@@ -18,7 +18,7 @@ from shared.jobs.devices import device
 from shared.jobs.rows import read_rows
 from shared.ports import ArtifactStore
 
-_TOKENS_IN_A_BATCH = 2048
+_TOKENS_IN_A_BATCH = 1024
 _MAX_TOKENS = 256
 
 

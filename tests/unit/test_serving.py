@@ -143,7 +143,7 @@ class Running:
 
     async def until(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         async with asyncio.timeout(5):
-            while not condition(now := await self.model()):  # noqa: ASYNC110
+            while not condition(now := await self.model()):
                 await asyncio.sleep(0.005)
         return now
 
@@ -409,7 +409,7 @@ async def test_the_feed_survives_the_broker_and_delivers_what_was_there_at_once(
     )
     following = asyncio.create_task(feed.run())
     async with asyncio.timeout(5):
-        while not feed.caught_up:  # noqa: ASYNC110
+        while not feed.caught_up:
             await asyncio.sleep(0.005)
     assert delivered == [[2, 1]]
     assert not following.done()
