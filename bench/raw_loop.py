@@ -1,4 +1,4 @@
-"""The least that could be done with a trace: read, validate, insert. What the diagnoser is held to."""
+"""The least that can be done with a trace: read, validate, insert. The diagnoser's measure."""
 
 import asyncio
 import os

@@ -1,10 +1,10 @@
 """``python -m bench.throughput``: how fast traces are taken, and what the control plane costs.
 
 Prints JSON. ``traces_per_s`` is the diagnoser as its own process, from Kafka into the database,
-with judging, label checks and indexes; ``raw_per_s`` a bare ``getmany`` + pydantic + ``insert_many``
-loop, also its own process, on the same broker and database in the same run. ``ratio`` is their
-quotient. ``control_overhead`` is the share of a run's wall time that is neither training nor
-inference.
+with judging, label checks and indexes; ``raw_per_s`` a bare ``getmany`` + pydantic +
+``insert_many`` loop, also its own process, on the same broker and database in the same run.
+``ratio`` is their quotient. ``control_overhead`` is the share of a run's wall time that is neither
+training nor inference.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import logging
 import statistics
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -87,7 +87,7 @@ async def _throughput(traces: int, repetitions: int) -> Rates:
 
 
 @asynccontextmanager
-async def _stack() -> AsyncIterator[tuple[LocalStack, dict[str, str], MongoDocuments]]:
+async def _stack() -> AsyncGenerator[tuple[LocalStack, dict[str, str], MongoDocuments]]:
     with tempfile.TemporaryDirectory(prefix="pioneer-bench-") as folder:
         home = Path(folder)
         # Ray has no part in this, and would take memory and time from both.

@@ -22,7 +22,7 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class Event(BaseModel):
-    """What all messages share. ``id`` is derived from the event's cause: a repeat has the same id."""
+    """What all messages share. ``id`` is derived from the cause: a repeat has the same id."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     topic: ClassVar[str]
@@ -147,7 +147,7 @@ class Composition(BaseModel):
 
 
 class TrainingSetSynthesized(Event):
-    """A training set is ready. ``training_set`` is the JSONL file, ``manifest`` says why each row is in."""
+    """A training set is ready; ``manifest`` says why each of its rows is in."""
 
     topic: ClassVar[str] = "trainingset.synthesized"
     run_id: Id

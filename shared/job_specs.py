@@ -26,7 +26,7 @@ class EmbedSpec(_Frozen):
 
 
 class EmbedResult(_Frozen):
-    """``embeddings``: a .npy file, float32 [rows, dim], rows L2-normalised, in the order of the texts."""
+    """``embeddings``: .npy, float32 [rows, dim], rows L2-normalised, in the order of the texts."""
 
     kind: Literal["embed"] = "embed"
     embeddings: ArtifactRef
@@ -88,7 +88,7 @@ class EvaluateSpec(_Frozen):
 
 
 class EvaluateResult(_Frozen):
-    """``predictions``: JSONL rows ``{"model", "id", "output", "confidence"}``, one for each model and row id.
+    """``predictions``: JSONL of ``model``, ``id``, ``output``, ``confidence`` for each pair.
 
     ``broken`` maps a model's id to the reason it could not be loaded.
     """

@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ _context: ContextVar[dict[str, str]] = ContextVar("log_context", default={})  # 
 
 
 @contextmanager
-def log_context(**fields: str | None) -> Iterator[None]:
+def log_context(**fields: str | None) -> Generator[None]:
     """Add fields (``run_id``, ``model``) to every line logged inside."""
     token = _context.set(_context.get() | {k: v for k, v in fields.items() if v is not None})
     try:
@@ -60,4 +60,6 @@ def configure_logs(service: str, *, level: str, style: str) -> None:
     handler.setFormatter(JsonFormatter(service) if style == "json" else TextFormatter(service))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("aiokafka", "httpx", "httpcore", "pymongo", "uvicorn.access"):
-        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+        logging.getLogger(chatty).setLevel(
+            max(logging.WARNING, logging.getLevelNamesMapping()[level])
+        )

@@ -1,4 +1,4 @@
-"""The parts every service is made of, built from its settings: broker, store, artifacts, compute."""
+"""The parts every service is made of: broker, store, artifacts, compute."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

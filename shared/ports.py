@@ -42,7 +42,7 @@ JobState = JobPending | JobRunning | JobSucceeded | JobFailed | JobLost
 
 
 class Compute(Protocol):
-    """Everything that touches a model. Jobs are idempotent: their id is derived from their cause."""
+    """Everything that touches a model. Jobs are idempotent: ids are derived from causes."""
 
     async def submit(self, job_id: str, spec: JobSpec) -> None:
         """Start the job; a second submit of the same id is a no-op. Raises TransientError."""

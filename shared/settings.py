@@ -47,7 +47,7 @@ class ServiceSettings(BaseSettings):
     kafka_session_timeout_ms: Annotated[int, Field(ge=1000, le=300_000)] = Field(
         default=10_000,
         validation_alias="KAFKA_SESSION_TIMEOUT_MS",
-        description="Consumer session timeout. Short ones join groups faster on the embedded broker.",
+        description="Consumer session timeout. Short ones join groups faster, if embedded.",
     )
     mongodb_uri: SecretStr = Field(
         validation_alias="MONGODB_URI",
@@ -121,7 +121,7 @@ class ServiceSettings(BaseSettings):
 
     @property
     def ray_token(self) -> str | None:
-        """The Ray token from the variable or the file. Raises BadSettings when it cannot be read."""
+        """The Ray token, from the variable or the file. Raises BadSettings if it cannot be read."""
         if self.ray_auth_token:
             return self.ray_auth_token.get_secret_value()
         if self.ray_auth_token_path is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -11,7 +12,6 @@ import typer
 from rich.console import Console
 
 from examples.demo.loop import run_demo
-from examples.demo.report import Report
 from examples.demo.screen import Screen
 from examples.demo.workload import SAMPLE, Limits, load_workload
 from shared.errors import PioneerError
@@ -28,30 +28,25 @@ def main(
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     home = Path(tempfile.mkdtemp(prefix="pioneer-demo-"))
     screen = Screen(console)
-    outcome: Report | None = None
     try:
         workload = load_workload(data, Limits(labels=labels))
         with screen.live():
             outcome = asyncio.run(run_demo(workload, home, screen))
     except KeyboardInterrupt:
+        shutil.rmtree(home, ignore_errors=True)
         console.print("stopped; nothing is left running")
         sys.exit(130)
     except PioneerError as error:
         console.print(f"[red]error:[/red] {error}\nlogs: {home / 'logs'}", highlight=False)
         sys.exit(1)
-    finally:
-        if outcome and outcome.succeeded and not keep:
-            _remove(home)
     outcome.write(report)
     console.print(outcome.table())
-    console.print(f"figures: {report}" + ("" if outcome.succeeded else f", logs: {home / 'logs'}"))
+    if outcome.succeeded and not keep:
+        shutil.rmtree(home, ignore_errors=True)
+        console.print(f"figures: {report}")
+    else:
+        console.print(f"figures: {report}, data and logs: {home}")
     sys.exit(0 if outcome.succeeded else 1)
-
-
-def _remove(home: Path) -> None:
-    import shutil
-
-    shutil.rmtree(home, ignore_errors=True)
 
 
 if __name__ == "__main__":

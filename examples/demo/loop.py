@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,29 +61,34 @@ class Production:
     artifacts: FsspecArtifacts
     compute: RayCompute
 
+    @property
+    def kafka(self) -> str:
+        return self.variables["KAFKA_BOOTSTRAP_SERVERS"]
+
 
 async def run_demo(workload: Workload, home: Path, screen: Screen) -> Report:
     """The whole story once; everything that was started has ended when this returns."""
     watch, memory = Stopwatch(), PeakMemory()
-    async with memory.sampling(), _production(home, workload.name, screen, watch) as production:
-        async with reading_topics(
-            production.variables["KAFKA_BOOTSTRAP_SERVERS"], LOOP_TOPICS, from_start=True
-        ) as reader:
-            follower = Follower(reader, watch)
-            with watch.stage("parent"), screen.step("train the first model and deploy it"):
-                await _deploy_first(production, workload)
-            with watch.stage("measure"), screen.step("measure it on unseen rows"):
-                before = await production.serving.accuracy(workload.test)
-            with watch.stage("traffic"), screen.step(f"serve {len(workload.traffic)} requests"):
-                passed = await production.serving.send_traffic(workload.traffic)
-            screen.say(f"production answered {passed:.1%} right; the loop takes over")
-            follower.mark = monotonic()
-            ended, verdict, version = await _until_closed(follower, screen)
-            if version is not None:
-                with watch.stage("swap"), screen.step("serving swaps to the promoted model"):
-                    await production.serving.wait_for_version(version, seconds=60)
-            with watch.stage("measure"), screen.step("measure again on the same unseen rows"):
-                after = await production.serving.accuracy(workload.test)
+    async with (
+        memory.sampling(),
+        _production(home, workload.name, screen, watch) as production,
+        reading_topics(production.kafka, LOOP_TOPICS, from_start=True) as reader,
+    ):
+        follower = Follower(reader, watch)
+        with watch.stage("parent"), screen.step("train the first model and deploy it"):
+            await _deploy_first(production, workload)
+        with watch.stage("measure"), screen.step("measure it on unseen rows"):
+            before = await production.serving.accuracy(workload.test)
+        with watch.stage("traffic"), screen.step(f"serve {len(workload.traffic)} requests"):
+            passed = await production.serving.send_traffic(workload.traffic)
+        screen.say(f"production answered {passed:.1%} right; the loop takes over")
+        follower.mark = monotonic()
+        ended, verdict, version = await _until_closed(follower, screen)
+        if version is not None:
+            with watch.stage("swap"), screen.step("serving swaps to the promoted model"):
+                await production.serving.wait_for_version(version, seconds=60)
+        with watch.stage("measure"), screen.step("measure again on the same unseen rows"):
+            after = await production.serving.accuracy(workload.test)
     report = verdict.report if verdict else None
     return Report(
         workload=workload.name,
@@ -108,7 +113,7 @@ async def run_demo(workload: Workload, home: Path, screen: Screen) -> Report:
 @asynccontextmanager
 async def _production(
     home: Path, model: str, screen: Screen, watch: Stopwatch
-) -> AsyncIterator[Production]:
+) -> AsyncGenerator[Production]:
     stack = LocalStack(home)
     with watch.stage("start"), screen.step("start broker, database and Ray"):
         endpoints = await stack.__aenter__()
@@ -139,7 +144,7 @@ async def _production(
 @asynccontextmanager
 async def _serving(
     stack: LocalStack, variables: dict[str, str], model: str
-) -> AsyncIterator[ServingClient]:
+) -> AsyncGenerator[ServingClient]:
     port = stack.ports.take("serving")
     process = stack.process(
         "serving",

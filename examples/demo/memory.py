@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
 import psutil
@@ -17,7 +17,7 @@ class PeakMemory:
         self.megabytes = 0.0
 
     @asynccontextmanager
-    async def sampling(self) -> AsyncIterator[None]:
+    async def sampling(self) -> AsyncGenerator[None]:
         task = asyncio.create_task(self._sample())
         try:
             yield

@@ -1,6 +1,6 @@
 """Live progress of a run, drawn from the same topics any operator may consume."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from time import monotonic
 
@@ -36,7 +36,7 @@ class Screen:
         self._bars: dict[str, TaskID] = {}
 
     @contextmanager
-    def live(self) -> Iterator[None]:
+    def live(self) -> Generator[None]:
         with self._progress:
             yield
 
@@ -44,7 +44,7 @@ class Screen:
         self._progress.console.print(line, highlight=False)
 
     @contextmanager
-    def step(self, doing: str) -> Iterator[None]:
+    def step(self, doing: str) -> Generator[None]:
         """A spinner while it lasts, a line with its seconds when it is done."""
         begin, bar = monotonic(), self._progress.add_task(doing, total=None, note="")
         try:

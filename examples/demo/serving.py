@@ -43,7 +43,7 @@ class ServingClient:
         right = 0
         for begin in range(0, len(examples), BATCH):
             batch = examples[begin : begin + BATCH]
-            body: dict[str, object] = {"input": [e.text for e in batch]}
+            body: dict[str, object] = {"input": [e.text for e in batch], "log": log_truth}
             if log_truth:
                 body["reference"] = [e.label for e in batch]
             answer = await self._http.post("/v1/classify", json=body)

@@ -23,7 +23,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """``seed_rows`` train the first model, ``traffic`` is what production sees, ``test`` neither."""
+    """``seed_rows`` train the first model, ``traffic`` is served, ``test`` is neither."""
 
     name: str
     labels: tuple[str, ...]

@@ -60,7 +60,7 @@ class Routes:
         limits = self._server.settings
         body = await read_body(request, ClassifyRequest, max_bytes=limits.max_body_bytes)
         texts = asked(body, max_inputs=limits.max_inputs, max_text_chars=limits.max_text_chars)
-        answers = await self._server.classify(texts)
+        answers = await self._server.classify(texts, log=body.log)
         return JSONResponse(answers if isinstance(body.input, list) else answers[0])
 
     async def feedback(self, request: Request) -> Response:

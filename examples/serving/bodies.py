@@ -40,13 +40,17 @@ def _distinct(ids: str | list[str] | None) -> str | list[str] | None:
 
 
 class ClassifyRequest(BaseModel):
-    """One text or a list; ``reference`` and ``id`` then are lists of the same length."""
+    """One text or a list; ``reference`` and ``id`` then are lists of the same length.
+
+    ``log=false`` leaves no trace: for measurements that the loop must not learn from.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     input: Annotated[str | list[str], BeforeValidator(_text_or_list)]
     reference: str | list[str | None] | None = None
     id: Annotated[Id | list[Id] | None, AfterValidator(_distinct)] = None
+    log: bool = True
 
 
 class FeedbackRequest(BaseModel):

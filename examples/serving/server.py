@@ -50,7 +50,7 @@ class Server:
                 task.cancel()
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def classify(self, texts: Sequence[Asked]) -> list[dict[str, Any]]:
+    async def classify(self, texts: Sequence[Asked], *, log: bool = True) -> list[dict[str, Any]]:
         """An answer for each text, all by one model. Raises NotReady, Refused, PredictionFailed."""
         served = self.switch.current
         if served is None:
@@ -58,7 +58,7 @@ class Server:
         for one in texts:
             check_label("reference", one.reference, served.labels)
         answer = await self.batcher.predict([one.text for one in texts])
-        for one, prediction in zip(texts, answer.predictions, strict=True):
+        for one, prediction in zip(texts, answer.predictions, strict=True) if log else ():
             self.traces.emit(self._trace(one, prediction, answer.served))
         return [
             {

@@ -1,6 +1,7 @@
 """Composition root of the controller: settings → adapters → FastStream app."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from faststream.asgi import AsgiFastStream
 from pydantic import TypeAdapter
@@ -47,14 +48,12 @@ def wire(settings: ControllerSettings, parts: Parts, clock: Clock) -> Sequence[L
         budget=Budget(settings.max_iterations, settings.max_minutes),
     )
     handlers = ControllerHandlers(runs, models, clock)
-    for event, handle in (
-        (ModelRegistered, handlers.on_model_registered),
-        (FailuresDiagnosed, handlers.on_failures_diagnosed),
-        (CandidatesVerified, handlers.on_candidates_verified),
-        (StepFailed, handlers.on_step_failed),
-        (RollbackRequested, handlers.on_rollback_requested),
-    ):
-        subscribe(parts.broker, settings, event, handle, service=NAME)
+    on = partial(subscribe, parts.broker, settings, service=NAME)
+    on(ModelRegistered, handlers.on_model_registered)
+    on(FailuresDiagnosed, handlers.on_failures_diagnosed)
+    on(CandidatesVerified, handlers.on_candidates_verified)
+    on(StepFailed, handlers.on_step_failed)
+    on(RollbackRequested, handlers.on_rollback_requested)
     return [
         Loop("outbox", runs.flush, settings.poll_seconds),
         Loop("budgets", runs.enforce_budgets, settings.poll_seconds),

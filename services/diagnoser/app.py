@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 from faststream.asgi import AsgiFastStream
 
@@ -73,17 +74,20 @@ def wire(
 
 
 def _subscribe(settings: DiagnoserSettings, parts: Parts, handlers: DiagnoserHandlers) -> None:
-    for event, take in ((TraceLogged, handlers.on_traces), (FeedbackGiven, handlers.on_feedback)):
-        subscribe_batches(
-            parts.broker, settings, event, take, service=NAME, max_records=settings.batch_records
-        )
-    for event, handle in (
-        (ModelPromoted, handlers.on_deployed),
-        (ModelRolledBack, handlers.on_deployed),
-        (ImprovementRequested, handlers.on_improvement_requested),
-        (RunClosed, handlers.on_run_closed),
-    ):
-        subscribe(parts.broker, settings, event, handle, service=NAME)
+    batches = partial(
+        subscribe_batches,
+        parts.broker,
+        settings,
+        service=NAME,
+        max_records=settings.batch_records,
+    )
+    batches(TraceLogged, handlers.on_traces)
+    batches(FeedbackGiven, handlers.on_feedback)
+    on = partial(subscribe, parts.broker, settings, service=NAME)
+    on(ModelPromoted, handlers.on_deployed)
+    on(ModelRolledBack, handlers.on_deployed)
+    on(ImprovementRequested, handlers.on_improvement_requested)
+    on(RunClosed, handlers.on_run_closed)
 
 
 def _diagnosis(

@@ -15,7 +15,7 @@ COLLECTION = "diagnoser_models"
 
 @dataclass(frozen=True, slots=True)
 class OpenDiagnosis:
-    """A diagnosis under way, or waiting for its run to close. It covers failures up to ``as_of``."""
+    """A diagnosis under way or waiting for its run to close; it covers failures up to ``as_of``."""
 
     id: str
     as_of: datetime

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faststream import AckPolicy, BaseMiddleware
 from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.message import StreamMessage
 from faststream.security import BaseSecurity, SASLScram512
 from pydantic import ValidationError
 
@@ -135,10 +136,10 @@ def cloud_event_headers(event: Event, *, source: str, now: datetime) -> dict[str
 
 
 class DeadLetters(BaseMiddleware):
-    """Retries what may pass, and puts what never will on ``<topic>.dlq`` so the consumer goes on."""
+    """Retries what may pass; what never will goes to ``<topic>.dlq``, and the consumer goes on."""
 
     async def consume_scope(
-        self, call_next: Callable[[Any], Awaitable[Any]], msg: KafkaMessage
+        self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]
     ) -> Any:
         headers = msg.headers or {}
         with log_context(model=headers.get("ce_subject")):
@@ -158,7 +159,7 @@ class DeadLetters(BaseMiddleware):
                     return await self._bury(msg, error)
         return None
 
-    async def _bury(self, msg: KafkaMessage, error: Exception) -> None:
+    async def _bury(self, msg: StreamMessage[Any], error: Exception) -> None:
         record = msg.raw_message
         if isinstance(record, tuple | list):
             raise error

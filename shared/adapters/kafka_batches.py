@@ -64,7 +64,8 @@ async def _take(take: TakeBatch[AnyEvent], events: Sequence[AnyEvent]) -> Mappin
     refused: dict[int, Exception] = {}
     for place, event in enumerate(events):
         try:
-            refused |= {place: error for error in (await take([event])).values()}
+            if error := (await take([event])).get(0):
+                refused[place] = error
         except DEFECTS as error:
             refused[place] = error
     return refused

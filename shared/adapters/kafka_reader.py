@@ -1,6 +1,6 @@
 """Reading topics as an onlooker: no group, so it sees everything and disturbs nobody."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,11 +34,11 @@ class Record:
 @asynccontextmanager
 async def reading_topics(
     bootstrap: str, topics: Iterable[str], *, from_start: bool, max_bytes: int = 16_000_000
-) -> AsyncIterator["TopicReader"]:
+) -> AsyncGenerator["TopicReader"]:
     """Read topics from their beginning, or what comes from now on."""
     consumer = AIOKafkaConsumer(
         *topics,
-        bootstrap_servers=bootstrap.split(","),
+        bootstrap_servers=bootstrap,
         auto_offset_reset="earliest" if from_start else "latest",
         max_partition_fetch_bytes=max_bytes,
     )

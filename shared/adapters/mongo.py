@@ -1,6 +1,6 @@
 """MongoDB: documents with compare-and-set, and bulk access for traces. The only motor import."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -145,7 +145,7 @@ class MongoCollection:
 
 
 @asynccontextmanager
-async def _transient() -> AsyncIterator[None]:
+async def _transient() -> AsyncGenerator[None]:
     """What may pass when tried again, in our own error tree."""
     try:
         yield

@@ -1,7 +1,7 @@
 """Where ``pioneer up`` runs its parts, so that other commands on the machine find them."""
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def client_settings() -> ServiceSettings:
 
 
 @asynccontextmanager
-async def publishing() -> AsyncIterator[Publisher]:
+async def publishing() -> AsyncGenerator[Publisher]:
     """A connected publisher."""
     broker = make_broker(client_settings(), service="cli")
     await broker.connect()
@@ -58,7 +58,7 @@ async def publishing() -> AsyncIterator[Publisher]:
 
 
 @asynccontextmanager
-async def reading() -> AsyncIterator[MongoDocuments]:
+async def reading() -> AsyncGenerator[MongoDocuments]:
     """The database, to show what is there."""
     settings = client_settings()
     documents = mongo.connect(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)

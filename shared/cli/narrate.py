@@ -45,7 +45,8 @@ def _(event: RollbackRequested) -> str:
 @narrate.register
 def _(event: FailuresDiagnosed) -> str:
     top = "; ".join(f"{p.name} ({p.size})" for p in event.patterns[:3])
-    return f"{event.failures} failures of version {event.deployed_version} in {len(event.patterns)} patterns: {top}"
+    whole = f"{event.failures} failures of version {event.deployed_version}"
+    return f"{whole} in {len(event.patterns)} patterns: {top}"
 
 
 @narrate.register
@@ -95,4 +96,5 @@ def _(event: ModelRolledBack) -> str:
 
 @narrate.register
 def _(event: RunClosed) -> str:
-    return f"run {event.run_id[:8]} ended as {event.outcome} after {event.seconds:.0f} s: {event.reason}"
+    ended = f"run {event.run_id[:8]} ended as {event.outcome} after {event.seconds:.0f} s"
+    return f"{ended}: {event.reason}"

@@ -51,8 +51,8 @@ def show(
     for iteration in run["iterations"]:
         data = iteration["data"]
         console.print(
-            f"\niteration {iteration['iteration']} ({iteration['move']}): {data['size']} rows aimed "
-            f"at, gold {data['gold']:.0%}, hard {data['hard']:.0%}, replay {data['replay']:.0%}"
+            f"\niteration {iteration['iteration']} ({iteration['move']}): aim {data['size']} rows, "
+            f"gold {data['gold']:.0%}, hard {data['hard']:.0%}, replay {data['replay']:.0%}"
         )
         table = Table("candidate", "verdict")
         for judged in iteration["judged"]:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a candidate must keep to. ``epsilon``: the most right-before-wrong-now examples (paper §1)."""
+    """What a candidate must keep to; ``epsilon``: most right-before-wrong-now rows (paper §1)."""
 
     epsilon: int = 2
     target: float = 0.96

@@ -9,7 +9,7 @@ NAMESPACE = UUID("6d0f7c6e-97a1-5b0c-9f6e-2f1a2604b791")
 
 
 def derive_id(*cause: str | int) -> str:
-    """A UUIDv5 of what something is the result of, for example ``derive_id("run", diagnosis_id)``."""
+    """A UUIDv5 of what something is the result of: ``derive_id("run", diagnosis_id)``."""
     return str(uuid5(NAMESPACE, "\x1f".join(str(part) for part in cause)))
 
 
