@@ -93,6 +93,8 @@ class RayHead:
             # An address of another cluster must not leak into this one.
             "RAY_ADDRESS": "",
             "RAY_USAGE_STATS_ENABLED": "0",
+            # Ray makes its workers nice, so that beside anything else they would train at a crawl.
+            "RAY_worker_niceness": "0",
             "RAY_START_HOOK": "shared.local.ray_hook.only_jobs",
             # Ray's switch for one-machine clusters: everything listens on loopback.
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",

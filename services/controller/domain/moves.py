@@ -43,21 +43,22 @@ GENTLER: tuple[Step, ...] = (
 class RecipeGrid:
     """The first recipes, and the range (lowest, highest) each hyperparameter is tuned in."""
 
-    lora_rate: float = 2e-3
+    lora_rate: float = 1e-3
     lora_rank: int = 16
+    lora_epochs: int = 5
     full_rate: float = 2e-4
+    full_epochs: int = 3
     batch_size: int = 32
-    epochs: int = 5
     rates: tuple[float, float] = (1e-6, 2e-2)
     ranks: tuple[int, int] = (4, 128)
     epoch_range: tuple[int, int] = (1, 20)
 
     def first(self, base_model: str, method: Method) -> Recipe:
-        rate = self.lora_rate if method is Method.LORA else self.full_rate
+        lora = method is Method.LORA
         hyperparameters = Hyperparameters(
             base_model=base_model,
-            learning_rate=rate,
-            epochs=self.epochs,
+            learning_rate=self.lora_rate if lora else self.full_rate,
+            epochs=self.lora_epochs if lora else self.full_epochs,
             batch_size=self.batch_size,
             lora_rank=self.lora_rank,
         )
