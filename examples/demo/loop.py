@@ -207,6 +207,7 @@ async def _until_closed(
 ) -> tuple[RunClosed, CandidateVerdict | None, int | None]:
     """Show events until the run ends: how it ended, the promoted verdict, the new version."""
     verdicts: dict[str, CandidateVerdict] = {}
+    closed: RunClosed | None = None
     promoted: ModelPromoted | None = None
     async for event in follower.events():
         screen.show(event)
@@ -216,10 +217,13 @@ async def _until_closed(
             case ModelPromoted(run_id=str()):
                 promoted = event
             case RunClosed():
-                if promoted is None:
-                    return event, None, None
-                version = promoted.deployed.version
-                return event, verdicts[version.adapter.sha256], version.number
+                closed = event
             case _:
                 pass
+        # Two topics have no common order: a promotion may be heard after its run's end.
+        if closed and closed.outcome != "promoted":
+            return closed, None, None
+        if closed and promoted:
+            version = promoted.deployed.version
+            return closed, verdicts[version.adapter.sha256], version.number
     raise PermanentError("the stream of events ended before the run did")

@@ -37,8 +37,8 @@ class Limits:
     """Sizes that keep the demo short. ``seed_rows`` are for each label."""
 
     labels: int = 30
-    seed_rows: int = 6
-    traffic: int = 1400
+    seed_rows: int = 8
+    traffic: int = 1500
     test: int = 1000
     test_share: float = 0.25
 

@@ -44,7 +44,7 @@ class SplitPolicy:
     """How failures become a repair part, a held-out part and a regression set."""
 
     heldout_share: float = 0.35
-    regression_share: float = 1.0
+    regression_share: float = 0.5
     max_failures: int = 100_000
     max_passes: int = 5_000
     seed: int = 17

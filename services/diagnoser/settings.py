@@ -26,7 +26,7 @@ class DiagnoserSettings(ServiceSettings):
         description="Part of the failures that nothing is trained on; headline scores are on it.",
     )
     regression_share: Annotated[float, Field(ge=0.3, le=1)] = Field(
-        default=1.0,
+        default=0.5,
         description="Size of the regression set as a part of the failures held out (paper: 0.3-1).",
     )
     max_failures: Annotated[int, Field(ge=10)] = Field(

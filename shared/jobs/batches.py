@@ -1,6 +1,6 @@
 """Which rows go through the model together, so that little of a batch is padding."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 
 
@@ -28,3 +28,20 @@ def inference_batches(lengths: Sequence[int], *, tokens: int, rows: int) -> list
         else:
             batches.append([index])
     return batches
+
+
+def within_memory(
+    batch: Sequence[int], rows: Sequence[Sequence[int]], *, tokens: int
+) -> Iterator[list[int]]:
+    """Parts of a batch that hold at most ``tokens`` when padded; a longer row stands alone."""
+    part: list[int] = []
+    longest = 0
+    for index in batch:
+        reach = max(longest, len(rows[index]))
+        if part and reach * (len(part) + 1) > tokens:
+            yield part
+            part, reach = [], len(rows[index])
+        part.append(index)
+        longest = reach
+    if part:
+        yield part

@@ -14,7 +14,7 @@ from shared.domain.pipeline import Hyperparameters, Method, Recipe
 from shared.domain.tasks import Task
 from shared.errors import BadInput
 from shared.jobs.base_models import base_folder
-from shared.jobs.batches import training_batches
+from shared.jobs.batches import training_batches, within_memory
 from shared.jobs.classifiers import Tokenizer, encode, load_tokenizer, new_classifier, padded
 from shared.jobs.devices import device, mixed_precision
 from shared.jobs.heads import has_pooler, start_at_class_means
@@ -22,6 +22,9 @@ from shared.jobs.rows import Row
 
 # The linear layers of the encoder; the pooler is trained whole.
 _BERT_LAYERS = r".*encoder\..*\.(query|key|value|dense)"
+
+# Activations grow with the tokens of a pass; long texts must not take gigabytes.
+_TOKENS_AT_ONCE = {"cpu": 2_048, "cuda": 65_536}
 
 Progress = Callable[[int, int, float | None], None]
 
@@ -60,16 +63,19 @@ def fit(
     optimiser, schedule = _optimiser(model, h, steps=len(batches))
     losses: list[torch.Tensor] = []
     for number, batch in enumerate(batches, 1):
-        inputs = padded([ids[i] for i in batch], pad=pad, on=on)
-        with mixed_precision(on):
-            logits = model(**inputs).logits
-        wanted = torch.tensor([targets[i] for i in batch], device=on)
-        loss = torch.nn.functional.cross_entropy(logits.float(), wanted)
-        loss.backward()
+        loss = torch.zeros((), device=on)
+        for part in within_memory(batch, ids, tokens=_TOKENS_AT_ONCE[on.type]):
+            inputs = padded([ids[i] for i in part], pad=pad, on=on)
+            with mixed_precision(on):
+                logits = model(**inputs).logits
+            wanted = torch.tensor([targets[i] for i in part], device=on)
+            total = torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="sum")
+            (total / len(batch)).backward()
+            loss += total.detach() / len(batch)
         optimiser.step()
         schedule.step()
         optimiser.zero_grad()
-        losses.append(loss.detach())
+        losses.append(loss)
         if due() or number == len(batches):
             report(number, len(batches), _finite(loss.item(), number, recipe))
     seconds = time.perf_counter() - start

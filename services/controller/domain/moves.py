@@ -90,7 +90,7 @@ class DataGrid:
 
     orphan_gold: float = 0.65
     rows_per_repair: int = 3
-    rows_per_label: int = 40
+    rows_per_label: int = 80
     sizes: tuple[int, int] = (600, 4000)
     growth: float = 1.5
     shift: float = 0.05
