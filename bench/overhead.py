@@ -10,12 +10,13 @@ from examples.demo.loop import run_demo
 from examples.demo.screen import Screen
 from examples.demo.workload import SAMPLE, Limits, load_workload
 
+SEED_ROWS = 20
 RUN_STAGES = ("diagnose", "decide", "synthesize", "train", "verify", "promote")
 
 
 async def measure_overhead(console: Console) -> dict[str, Any]:
     """Run the loop once on the sample workload, as the demo does."""
-    workload = load_workload(SAMPLE, Limits())
+    workload = load_workload(SAMPLE, Limits(seed_rows=SEED_ROWS))
     with tempfile.TemporaryDirectory(prefix="pioneer-bench-") as folder:
         screen = Screen(console)
         with screen.live():

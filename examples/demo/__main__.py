@@ -17,7 +17,7 @@ from examples.demo.workload import SAMPLE, Limits, load_workload
 from shared.errors import PioneerError
 
 # The sample is hard: with so many the first model is right about as often as the paper's (85 %).
-SAMPLE_SEED_ROWS = 20
+SAMPLE_SEED_ROWS, SEED_ROWS = 20, 8
 
 
 def main(
@@ -35,7 +35,7 @@ def main(
     home = Path(tempfile.mkdtemp(prefix="pioneer-demo-"))
     screen = Screen(console)
     try:
-        seeds = seed_rows or (SAMPLE_SEED_ROWS if data == SAMPLE else Limits.seed_rows)
+        seeds = seed_rows or (SAMPLE_SEED_ROWS if data.resolve() == SAMPLE else SEED_ROWS)
         workload = load_workload(data, Limits(labels=labels, seed_rows=seeds))
         with screen.live():
             outcome = asyncio.run(run_demo(workload, home, screen))

@@ -35,8 +35,13 @@ class Follower:
         self.mark = monotonic()
 
     async def events(self) -> AsyncIterator[Event]:
+        seen: set[str] = set()
         async for record in self._reader:
             event = record.event
+            # Delivery is at least once: a repeat carries the same id.
+            if event.id in seen:
+                continue
+            seen.add(event.id)
             if stage := ENDS.get(type(event)):
                 now = monotonic()
                 self._stopwatch.add(stage, now - self.mark)

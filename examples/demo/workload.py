@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from shared.errors import BadInput
 
-SAMPLE = Path(__file__).parent.parent / "support_desk"
+SAMPLE = Path(__file__).resolve().parents[1] / "support_desk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Workload:
 class Limits:
     """Sizes that keep the demo short. ``seed_rows`` are for each label."""
 
+    seed_rows: int
     labels: int = 30
-    seed_rows: int = 8
     traffic: int = 1500
     test: int = 1000
     test_share: float = 0.25

@@ -42,6 +42,7 @@ class Ledger(Generic[State]):
         self._publisher = publisher
         self._collection = collection
         self._kind = kind
+        self._seen: set[tuple[str, int]] = set()
 
     async def get(self, key: str) -> Entry[State] | None:
         document = await self._documents.get(self._collection, key)
@@ -74,10 +75,16 @@ class Ledger(Generic[State]):
             self._collection, self._document(Entry(key, entry.state, entry.version, ()))
         )
 
-    async def flush_all(self) -> None:
-        """Publish what a process that died left behind. Raises Conflict."""
-        for document in await self._documents.find(self._collection, {"unpublished": True}):
-            await self.flush(document["_id"])
+    async def flush_abandoned(self) -> None:
+        """Publish what was unpublished the last time already. Raises Conflict.
+
+        What is seen for the first time is most likely being published by its own handler now.
+        """
+        documents = await self._documents.find(self._collection, {"unpublished": True})
+        waiting = {(document["_id"], document["version"]) for document in documents}
+        abandoned, self._seen = waiting & self._seen, waiting
+        for key, _ in sorted(abandoned):
+            await self.flush(key)
 
     def _entry(self, document: dict[str, Any]) -> Entry[State]:
         return Entry(

@@ -111,8 +111,8 @@ class Runs:
     async def flush(self) -> None:
         """Publish what a process that died left unpublished."""
         try:
-            await self._runs.flush_all()
-            await self._models.flush_all()
+            await self._runs.flush_abandoned()
+            await self._models.flush_abandoned()
         except Conflict:
             logger.info("an entry was changed meanwhile, flushing again later")
 

@@ -221,14 +221,8 @@ def test_equal_scores_prefer_fewer_regressions_then_lora() -> None:
 
 
 def test_when_no_untried_move_is_left_the_run_ends() -> None:
-    stuck = RecipeGrid(
-        lora_rate=2e-3,
-        full_rate=2e-3,
-        full_epochs=5,
-        rates=(2e-3, 2e-3),
-        ranks=(16, 16),
-        epoch_range=(5, 5),
-    )
+    # Every step leads to the LoRA recipe that was tried, and one method alone is no plan.
+    stuck = RecipeGrid(rates=(1e-3, 1e-3), ranks=(16, 16), epoch_range=(5, 5))
     run = recorded(a_run(), Result(85), Result(85))
     first = decide(run, limits=LIMITS, budget=AMPLE, now=START, recipes=stuck)
     assert isinstance(first, Promote)
