@@ -27,9 +27,13 @@ from rich.console import Console
 
 from bench.overhead import measure_overhead
 from bench.raw_loop import RAW_COLLECTION, RAW_TOPIC
+from services.diagnoser.models import KnownModels
 from shared.adapters import mongo
 from shared.adapters.mongo import MongoDocuments
+from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
+from shared.domain.lineage import DeployedModel, ModelVersion
+from shared.domain.tasks import Task, TaskKind
 from shared.events import TraceLogged
 from shared.local import LocalStack
 from shared.local.broker import ensure_topics
@@ -75,7 +79,10 @@ async def _throughput(traces: int, repetitions: int) -> Rates:
     for number in range(repetitions):
         async with _stack() as (stack, variables, documents):
             await _produce(variables, TraceLogged.topic, f"model-{number}", traces)
-            services = ServiceProcesses(stack, variables, names=("diagnoser",))
+            # Known, so that labels are checked; and never diagnosed, which is another bench.
+            await KnownModels(documents).heard(_deployed(f"model-{number}"), deployment=1)
+            never = dict.fromkeys(("PIONEER_MIN_FAILURES", "PIONEER_PRESSING_FAILURES"), "1000000")
+            services = ServiceProcesses(stack, variables | never, names=("diagnoser",))
             async with services:
                 rates.diagnoser.append(await _rate(documents, "traces", traces))
             await _produce(variables, RAW_TOPIC, f"model-{number}", traces)
@@ -94,6 +101,8 @@ async def _stack() -> AsyncGenerator[tuple[LocalStack, dict[str, str], MongoDocu
         stack = LocalStack(home, ray="http://127.0.0.1:1")
         async with stack as endpoints:
             variables = service_environment(home, endpoints)
+            # No head was started, so there is no token file either.
+            variables.pop("RAY_AUTH_TOKEN_PATH", None)
             documents = mongo.connect(endpoints.mongodb, "pioneer")
             try:
                 yield stack, variables, documents
@@ -112,6 +121,11 @@ async def _produce(variables: dict[str, str], topic: str, model: str, count: int
         await producer.flush()
     finally:
         await producer.stop()
+
+
+def _deployed(model: str) -> DeployedModel:
+    version = ModelVersion(1, ArtifactRef("file:///none", "0" * 64), "base", None, None, None, None)
+    return DeployedModel(model, Task(TaskKind.CLASSIFICATION, tuple(LABELS)), version, ())
 
 
 def _trace(model: str, topic: str, number: int) -> bytes:

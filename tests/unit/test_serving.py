@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -176,20 +177,27 @@ async def test_swaps_under_load_lose_no_request_and_answers_name_their_maker() -
     async with serving(Adapters(), promoted(1)) as running:
         answers: list[dict[str, Any]] = []
 
+        swapped = asyncio.Event()
+
         async def caller(name: int) -> None:
-            for number in range(25):
+            # One more after the last swap: every caller meets the newest model.
+            for number in count():
+                last = swapped.is_set()
                 size = 1 + (name + number) % 3
                 response = await running.ask([f"{name} {number} {i}" for i in range(size)])
                 assert response.status_code == 200, response.text
                 assert len(response.json()) == size
                 assert len({a["model_version"] for a in response.json()}) == 1
                 answers.extend(response.json())
+                if last:
+                    return
 
         async def swaps() -> None:
             for event in (promoted(2), promoted(3), rolled_back(4, version=2), promoted(5, 4)):
                 await asyncio.sleep(0.05)
                 running.server.switch.offer([event])
                 await running.serves(event.deployed.version.number)
+            swapped.set()
 
         await asyncio.gather(swaps(), *(caller(name) for name in range(20)))
         assert all(answer["output"] == f"v{answer['model_version']}" for answer in answers)
