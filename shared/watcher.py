@@ -80,21 +80,24 @@ class JobWatcher:
 
     async def submit(self, job: Job) -> None:
         """Record a job and start it; one that is recorded already is left as it is."""
-        await self._documents.insert(
-            COLLECTION,
-            {
-                "_id": job.id,
-                "service": self._service,
-                "state": "open",
-                "attempt": 1,
-                "submitted": False,
-                "model": job.model,
-                "run_id": job.run_id,
-                "cause": job.cause,
-                "spec": JOB_SPEC.dump_json(job.spec).decode(),
-                "started_at": self._clock(),
-            },
-        )
+        document: dict[str, Any] = {
+            "_id": job.id,
+            "service": self._service,
+            "state": "open",
+            "attempt": 1,
+            "submitted": False,
+            "model": job.model,
+            "run_id": job.run_id,
+            "cause": job.cause,
+            "spec": JOB_SPEC.dump_json(job.spec).decode(),
+            "started_at": self._clock(),
+        }
+        if await self._documents.insert(COLLECTION, document):
+            try:
+                await self._advance({**document, "version": 1})
+            except TransientError as error:
+                # It is recorded, so the loop starts it as soon as it can.
+                logger.warning("job %s is not started yet: %s", job.id, error)
 
     async def knows(self, job_id: str) -> bool:
         """Whether a job was recorded before."""

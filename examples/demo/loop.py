@@ -46,9 +46,9 @@ SEED_RECIPE = Recipe(
 # What a platform team would set: diagnose soon, end a run after two iterations.
 RUN_SETTINGS = {
     "PIONEER_MIN_FAILURES": "20",
-    "PIONEER_QUIET_SECONDS": "3",
+    "PIONEER_QUIET_SECONDS": "1.5",
     "PIONEER_MAX_ITERATIONS": "2",
-    "PIONEER_POLL_SECONDS": "0.3",
+    "PIONEER_POLL_SECONDS": "0.2",
 }
 
 
