@@ -60,8 +60,9 @@ class InMemoryCompute:
         self.jobs: dict[str, tuple[JobSpec, int]] = {}
         self.submissions: list[str] = []
         self.away = False
-        self.fail_next: JobFailed | None = None
-        self.forget_next = False
+        # By kind of job: how the next one ends, and which one the cluster forgets.
+        self.fail_next: dict[str, JobFailed] = {}
+        self.forget_next: set[str] = set()
         self.corrupt_adapters = False
 
     async def submit(self, job_id: str, spec: JobSpec) -> None:
@@ -73,18 +74,18 @@ class InMemoryCompute:
     async def poll(self, job_id: str) -> JobState:
         if self.away:
             raise TransientError("the cluster is away")
-        if self.forget_next:
-            self.forget_next = False
-            self.jobs.pop(job_id, None)
         if job_id not in self.jobs:
             return JobLost()
         spec, polls = self.jobs[job_id]
+        if spec.kind in self.forget_next:
+            self.forget_next.remove(spec.kind)
+            del self.jobs[job_id]
+            return JobLost()
         self.jobs[job_id] = (spec, polls + 1)
         if polls == 0:
             return JobRunning(_progress(spec))
-        if self.fail_next:
-            failed, self.fail_next = self.fail_next, None
-            return failed
+        if spec.kind in self.fail_next:
+            return self.fail_next.pop(spec.kind)
         try:
             return JobSucceeded(self._run(spec))
         except PermanentError as error:

@@ -148,8 +148,7 @@ async def test_a_corrupt_adapter_is_a_verdict_not_a_crash(house: House) -> None:
 async def test_a_job_that_can_never_work_ends_the_run_with_its_reason(house: House) -> None:
     registered = await house.deploy(KNOWN, LABELS)
     await house.serve(PASSES + NEW, registered)
-    await house.run_loops(rounds=4)
-    house.compute.fail_next = JobFailed("label 'x' has one example", permanent=True)
+    house.compute.fail_next["train"] = JobFailed("label 'x' has one example", permanent=True)
     await house.run_loops()
     [failed] = house.of(StepFailed)
     assert failed.reason == "label 'x' has one example"
@@ -161,11 +160,9 @@ async def test_a_job_that_can_never_work_ends_the_run_with_its_reason(house: Hou
 async def test_a_cluster_that_forgets_or_is_away_only_costs_time(house: House) -> None:
     registered = await house.deploy(KNOWN, LABELS)
     await house.serve(PASSES + NEW, registered)
-    await house.run_loops(rounds=4)
-    house.compute.forget_next = True
-    await house.run_loops(rounds=2)
-    house.compute.fail_next = JobFailed("worker was lost", permanent=False)
-    await house.run_loops()
+    house.compute.forget_next = {"embed", "evaluate"}
+    house.compute.fail_next["train"] = JobFailed("worker was lost", permanent=False)
+    await house.run_loops(rounds=20)
     [closed] = house.of(RunClosed)
     assert closed.outcome == "promoted"
     assert any(job.endswith("-2") for job in house.compute.submissions)
