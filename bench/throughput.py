@@ -100,9 +100,7 @@ async def _stack() -> AsyncGenerator[tuple[LocalStack, dict[str, str], MongoDocu
         # Ray has no part in this, and would take memory and time from both.
         stack = LocalStack(home, ray="http://127.0.0.1:1")
         async with stack as endpoints:
-            variables = service_environment(home, endpoints)
-            # No head was started, so there is no token file either.
-            variables.pop("RAY_AUTH_TOKEN_PATH", None)
+            variables = service_environment(stack, endpoints)
             documents = mongo.connect(endpoints.mongodb, "pioneer")
             try:
                 yield stack, variables, documents

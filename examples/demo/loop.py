@@ -118,7 +118,7 @@ async def _production(
     with watch.stage("start"), screen.step("start broker, database and Ray"):
         endpoints = await stack.__aenter__()
     try:
-        variables = service_environment(home, endpoints) | RUN_SETTINGS
+        variables = service_environment(stack, endpoints) | RUN_SETTINGS
         services = ServiceProcesses(stack, variables)
         with watch.stage("start"), screen.step("start the five services"):
             await services.__aenter__()

@@ -21,7 +21,9 @@ class ImportedCheckpoint:
     base_model: str
 
 
-def import_checkpoint(artifacts: ArtifactStore, folder: Path, *, name: str) -> ImportedCheckpoint:
+def import_checkpoint(
+    artifacts: ArtifactStore, folder: Path, *, name: str, base_model: str | None
+) -> ImportedCheckpoint:
     """Store a sequence classifier. Raises BadInput saying which file is missing or wrong.
 
     LoRA: ``adapter_config.json``, ``adapter_model.safetensors`` and ``labels.json`` (the labels in
@@ -34,7 +36,7 @@ def import_checkpoint(artifacts: ArtifactStore, folder: Path, *, name: str) -> I
     files.pop("manifest.json", None)
     if not any(file.endswith(".safetensors") for file in files):
         raise BadInput(f"{folder} holds no .safetensors file: save the checkpoint in that format")
-    described = _ours(files) or _described(files, folder)
+    described = _ours(files) or _described(files, folder, base_model)
     files["adapter.json"] = json.dumps(described, indent=1).encode()
     task = Task(TaskKind(described["task"]["kind"]), tuple(described["task"]["labels"]))
     ref = artifacts.put_folder(files, name=name)
@@ -45,17 +47,15 @@ def _ours(files: dict[str, bytes]) -> dict[str, Any] | None:
     return json.loads(files["adapter.json"]) if "adapter.json" in files else None
 
 
-def _described(files: dict[str, bytes], folder: Path) -> dict[str, Any]:
+def _described(files: dict[str, bytes], folder: Path, base_model: str | None) -> dict[str, Any]:
     if "adapter_config.json" in files:
-        method, base = (
-            Method.LORA,
-            _json(files, "adapter_config.json", folder).get("base_model_name_or_path", ""),
-        )
+        method = Method.LORA
+        config = _json(files, "adapter_config.json", folder)
+        base = base_model or config.get("base_model_name_or_path")
         labels: list[str] = _json(files, "labels.json", folder)
     else:
-        config = _json(files, "config.json", folder)
-        method, base = Method.FULL, config.get("_name_or_path") or str(folder.name)
-        numbered: dict[str, str] = config.get("id2label", {})
+        method, base = Method.FULL, base_model
+        numbered: dict[str, str] = _json(files, "config.json", folder).get("id2label", {})
         labels = [numbered[key] for key in sorted(numbered, key=int)]
     if labels != sorted(labels) or len(labels) < 2:
         raise BadInput(
@@ -63,7 +63,10 @@ def _described(files: dict[str, bytes], folder: Path) -> dict[str, Any]:
             "Pioneer keeps heads in sorted order, save the checkpoint so"
         )
     if not base:
-        raise BadInput(f"{folder}: adapter_config.json names no base_model_name_or_path")
+        raise BadInput(
+            f"{folder} does not say what it was trained from: name the base model with "
+            "--base-model, new versions are trained from it"
+        )
     return {
         "format": 1,
         "task": {"kind": TaskKind.CLASSIFICATION.value, "labels": labels},

@@ -26,6 +26,10 @@ console = Console()
 def register(
     name: Annotated[str, typer.Argument(help="Name that traces will carry as their model.")],
     adapter: Annotated[Path, typer.Option(help="Folder of the deployed checkpoint (see docs).")],
+    base_model: Annotated[
+        str | None,
+        typer.Option(help="Hugging Face id or folder new versions are trained from."),
+    ] = None,
     training_set: Annotated[
         Path | None, typer.Option(help="JSONL of text and label it was trained on, for replay.")
     ] = None,
@@ -35,7 +39,7 @@ def register(
 ) -> None:
     """Register a sequence classifier that is in production: PEFT or Hugging Face layout."""
     artifacts = FsspecArtifacts(client_settings().artifacts_uri)
-    imported = import_checkpoint(artifacts, adapter, name=name)
+    imported = import_checkpoint(artifacts, adapter, name=name, base_model=base_model)
     event = ModelRegistered(
         id=derive_id("registered", name, imported.ref.sha256),
         model=name,

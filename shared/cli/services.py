@@ -62,7 +62,7 @@ async def _up() -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     typer.echo(f"starting the parts, data and logs below {folder} …")
     async with stack as endpoints:
-        variables = service_environment(folder, endpoints)
+        variables = service_environment(stack, endpoints)
         async with ServiceProcesses(stack, variables) as services:
             file = remember(variables)
             typer.echo(f"ready: {', '.join(services.names)}. Addresses: {file}. Ctrl-C stops all.")

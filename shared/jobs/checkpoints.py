@@ -23,20 +23,30 @@ from shared.ports import ArtifactStore
 
 ADAPTER = "adapter.json"
 FORMAT = 1
+# What most encoders of sentences were trained with.
+FOREIGN_MAX_TOKENS = 256
 
 
 class Adapter(BaseModel):
-    """``adapter.json``: what the weights beside it are, and what they were made from."""
+    """``adapter.json``: what the weights beside it are, and what they were made from.
+
+    A checkpoint that was trained elsewhere has no recipe and no training set of ours.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     format: int
     task: Task
     base_model: str
-    base_sha256: str
+    base_sha256: str | None = None
     method: Method
-    recipe: Recipe
-    training_set: ArtifactRef
+    recipe: Recipe | None = None
+    training_set: ArtifactRef | None = None
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of an input that the model reads; the rest is cut."""
+        return self.recipe.hyperparameters.max_tokens if self.recipe else FOREIGN_MAX_TOKENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +103,7 @@ def _load_lora(adapter: Adapter, folder: Path, ref: ArtifactRef) -> Loaded:
     from peft import PeftModel
 
     base = base_folder(adapter.base_model)
-    if (found := base_digest(base)) != adapter.base_sha256:
+    if adapter.base_sha256 and (found := base_digest(base)) != adapter.base_sha256:
         raise BadInput(
             f"adapter {ref}: was trained on {adapter.base_model} {adapter.base_sha256[:12]}…, "
             f"but here that is {found[:12]}…: install the same base weights"

@@ -45,9 +45,7 @@ class Predictor:
         found = [Prediction(labels[0], 0.0)] * len(texts)
         if not texts:
             return found
-        ids = encode(
-            self._tokenizer, texts, max_tokens=self.adapter.recipe.hyperparameters.max_tokens
-        )
+        ids = encode(self._tokenizer, texts, max_tokens=self.adapter.max_tokens)
         lengths = [len(row) for row in ids]
         budget = _TOKENS_IN_A_BATCH[self._device.type]
         for batch in inference_batches(lengths, tokens=budget, rows=_ROWS_IN_A_BATCH):

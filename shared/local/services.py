@@ -5,7 +5,6 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -24,18 +23,19 @@ START_TIMEOUT = 90.0
 RESTART_PAUSE = 1.0
 
 
-def service_environment(home: Path, endpoints: Endpoints) -> dict[str, str]:
+def service_environment(stack: LocalStack, endpoints: Endpoints) -> dict[str, str]:
     """What a service needs in its environment to work with a local stack."""
+    artifacts = os.environ.get("ARTIFACTS_URI", (stack.home / "artifacts").as_uri())
     variables = {
         "KAFKA_BOOTSTRAP_SERVERS": endpoints.kafka,
         "MONGODB_URI": endpoints.mongodb,
         "RAY_ADDRESS": endpoints.ray,
-        "ARTIFACTS_URI": os.environ.get("ARTIFACTS_URI", (home / "artifacts").as_uri()),
+        "ARTIFACTS_URI": artifacts,
     }
-    if "RAY_ADDRESS" not in os.environ:
-        variables |= ray_client_environment(home)
+    if stack.embeds.ray:
+        variables |= ray_client_environment(stack.home)
         variables["PIONEER_RAY_PYTHON"] = sys.executable
-    if "KAFKA_BOOTSTRAP_SERVERS" not in os.environ:
+    if stack.embeds.kafka:
         # The embedded broker lets a group join only after these have passed.
         variables["KAFKA_SESSION_TIMEOUT_MS"] = "1500"
     return variables

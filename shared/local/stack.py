@@ -30,6 +30,15 @@ class Endpoints:
     """Address of the Jobs API, `http://host:port`."""
 
 
+@dataclass(frozen=True)
+class Embedded:
+    """Which parts the stack starts itself."""
+
+    kafka: bool
+    mongodb: bool
+    ray: bool
+
+
 class LocalStack:
     """Starts the parts without a given address, keeps their data below home, stops them."""
 
@@ -51,6 +60,7 @@ class LocalStack:
     ) -> None:
         self.home = home.resolve()
         self._given = (kafka, mongodb, ray)
+        self.embeds = Embedded(not kafka, not mongodb, not ray)
         self._durable_broker = durable_broker
         self._num_cpus = num_cpus
         self._timeout = start_timeout

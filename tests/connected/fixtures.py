@@ -46,7 +46,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         ray=os.environ.get("RAY_ADDRESS"),
     )
     async with local as endpoints:
-        variables = service_environment(home, endpoints) | SETTINGS
+        variables = service_environment(local, endpoints) | SETTINGS
         # Given parts may hold the data of an earlier session.
         variables["MONGODB_DATABASE"] = f"pioneer-test-{uuid4().hex[:8]}"
         yield Stack(local, endpoints.kafka, variables)

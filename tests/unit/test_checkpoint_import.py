@@ -1,0 +1,79 @@
+"""Checkpoints from elsewhere: what is taken, and the sentence for what is not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.artifacts import FsspecArtifacts
+from shared.adapters.checkpoint_import import import_checkpoint
+from shared.errors import BadInput
+
+BASE = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def checkpoint(folder: Path, **files: object) -> Path:
+    folder.mkdir()
+    for name, content in files.items():
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        (folder / name.replace("__", ".")).write_bytes(data)
+    return folder
+
+
+def full(folder: Path, labels: list[str]) -> Path:
+    config = {"id2label": {str(i): label for i, label in enumerate(labels)}}
+    return checkpoint(folder, config__json=config, model__safetensors=b"weights")
+
+
+def test_a_full_checkpoint_keeps_its_labels_and_its_bytes(tmp_path: Path) -> None:
+    artifacts = FsspecArtifacts((tmp_path / "store").as_uri())
+    folder = full(tmp_path / "model", ["billing", "delivery"])
+    taken = import_checkpoint(artifacts, folder, name="desk", base_model=BASE)
+    assert (taken.task.labels, taken.base_model) == (("billing", "delivery"), BASE)
+    files = artifacts.get_folder(taken.ref)
+    assert files["model.safetensors"] == b"weights"
+    assert json.loads(files["adapter.json"])["method"] == "full"
+
+
+def test_a_lora_checkpoint_names_its_base_itself(tmp_path: Path) -> None:
+    artifacts = FsspecArtifacts((tmp_path / "store").as_uri())
+    folder = checkpoint(
+        tmp_path / "model",
+        adapter_config__json={"base_model_name_or_path": BASE},
+        adapter_model__safetensors=b"weights",
+        labels__json=["a", "b"],
+    )
+    taken = import_checkpoint(artifacts, folder, name="desk", base_model=None)
+    assert taken.base_model == BASE
+    assert json.loads(artifacts.get_folder(taken.ref)["adapter.json"])["method"] == "lora"
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ({"config__json": {}, "pytorch_model__bin": b"pickle"}, "holds no .safetensors file"),
+        ({"model__safetensors": b"w"}, "has no config.json"),
+        (
+            {"model__safetensors": b"w", "config__json": {"id2label": {"0": "b", "1": "a"}}},
+            "not in sorted order",
+        ),
+        (
+            {"adapter_model__safetensors": b"w", "adapter_config__json": {}},
+            "has no labels.json",
+        ),
+    ],
+)
+def test_what_cannot_be_served_is_refused(
+    tmp_path: Path, files: dict[str, object], sentence: str
+) -> None:
+    artifacts = FsspecArtifacts((tmp_path / "store").as_uri())
+    folder = checkpoint(tmp_path / "model", **files)
+    with pytest.raises(BadInput, match=sentence):
+        import_checkpoint(artifacts, folder, name="desk", base_model=BASE)
+
+
+def test_a_full_checkpoint_without_a_base_is_refused(tmp_path: Path) -> None:
+    artifacts = FsspecArtifacts((tmp_path / "store").as_uri())
+    folder = full(tmp_path / "model", ["a", "b"])
+    with pytest.raises(BadInput, match="--base-model"):
+        import_checkpoint(artifacts, folder, name="desk", base_model=None)
