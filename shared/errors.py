@@ -10,6 +10,9 @@ PioneerError
     └── BadSettings         a setting that cannot work; raised at start only
 """
 
+# What a defect of ours raises. At a boundary it must cost one message or one job, not the service.
+DEFECTS = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, AssertionError)
+
 
 class PioneerError(Exception):
     """Base of every error this project raises on purpose."""

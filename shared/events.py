@@ -8,7 +8,7 @@ an unknown ``schema_version`` is refused.
 from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.evaluation import EvaluationReport
@@ -45,7 +45,12 @@ class TraceLogged(Event):
     confidence: float | None = Field(default=None, ge=0, le=1)
     reference: str | None = None
     occurred_at: datetime
-    metadata: dict[str, str] = Field(default_factory=dict)
+    metadata: dict[str, str] = Field(default_factory=dict, max_length=64)
+
+    @field_validator("reference")
+    @classmethod
+    def _blank_is_none(cls, value: str | None) -> str | None:
+        return (value or "").strip() or None
 
 
 class FeedbackGiven(Event):
@@ -54,9 +59,14 @@ class FeedbackGiven(Event):
     topic: ClassVar[str] = "inference.feedback"
     trace_id: Id
     verdict: Verdict
-    corrected_output: str | None = None
+    corrected_output: str | None = Field(default=None, max_length=20_000)
     human: bool = False
-    reason: str = ""
+    reason: str = Field(default="", max_length=4_000)
+
+    @field_validator("corrected_output")
+    @classmethod
+    def _blank_is_none(cls, value: str | None) -> str | None:
+        return (value or "").strip() or None
 
 
 # Operators → services
@@ -110,10 +120,10 @@ class FailuresDiagnosed(Event):
     deployed_version: int
     diagnosis: ArtifactRef
     evaluation_set: ArtifactRef
-    failures: int
-    repair: int
-    heldout: int
-    regression: int
+    failures: int = Field(ge=1)
+    repair: int = Field(ge=1)
+    heldout: int = Field(ge=1)
+    regression: int = Field(ge=0)
     patterns: tuple[PatternSummary, ...]
     inference_seconds: float = 0.0
 

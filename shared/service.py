@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -70,10 +72,10 @@ def build_app(
     async def start_loops() -> None:
         for loop in loops:
             task = asyncio.create_task(every(loop.seconds, loop.step, name=loop.name))
-            task.add_done_callback(lambda done, name=loop.name: _ended(app, name, done))
+            task.add_done_callback(lambda done, name=loop.name: _ended(name, done))
             health.loops.append(task)
 
-    app = AsgiFastStream(
+    return AsgiFastStream(
         broker,
         asgi_routes=_health_routes(health),
         lifespan=lifespan,
@@ -81,7 +83,6 @@ def build_app(
         asyncapi_path="/docs/asyncapi",
         logger=None,
     )
-    return app
 
 
 def _health_routes(health: Health) -> list[tuple[str, Any]]:
@@ -106,9 +107,9 @@ async def _broker_answers(broker: KafkaBroker) -> None:
         raise TransientError("Kafka does not answer")
 
 
-def _ended(app: AsgiFastStream, name: str, task: "asyncio.Task[None]") -> None:
+def _ended(name: str, task: "asyncio.Task[None]") -> None:
     if task.cancelled():
         return
     # A loop ends only by a defect: end the process loudly, its supervisor starts it afresh.
     logger.critical("loop %s ended, stopping the service", name, exc_info=task.exception())
-    app.exit()
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.errors import Conflict, PermanentError, TransientError
+from shared.errors import DEFECTS, Conflict, PermanentError, TransientError
 from shared.job_specs import JOB_SPEC, CandidateProgress, JobResult, JobSpec
 from shared.logs import log_context
 from shared.ports import (
@@ -93,11 +93,8 @@ class JobWatcher:
             "started_at": self._clock(),
         }
         if await self._documents.insert(COLLECTION, document):
-            try:
-                await self._advance({**document, "version": 1})
-            except TransientError as error:
-                # It is recorded, so the loop starts it as soon as it can.
-                logger.warning("job %s is not started yet: %s", job.id, error)
+            # If the cluster is away, the loop starts it as soon as it can: it is recorded.
+            await self._look_at({**document, "version": 1})
 
     async def knows(self, job_id: str) -> bool:
         """Whether a job was recorded before."""
@@ -109,11 +106,33 @@ class JobWatcher:
         documents = await self._documents.find(COLLECTION, where)
         for document in documents:
             with log_context(model=document["model"], run_id=document["run_id"]):
-                try:
-                    await self._advance(document)
-                except Conflict:
-                    logger.info("job %s was advanced by another process", document["_id"])
+                await self._look_at(document)
         return len(documents)
+
+    async def cancel_run(self, run_id: str) -> None:
+        """Stop what still runs for a run that has ended; its results concern nobody any more."""
+        where = {"service": self._service, "state": "open", "run_id": run_id}
+        for document in await self._documents.find(COLLECTION, where):
+            await self._compute.stop(f"{document['_id']}-{document['attempt']}")
+            await self._documents.replace(COLLECTION, {**document, "state": "cancelled"})
+
+    async def _look_at(self, document: dict[str, Any]) -> None:
+        """One job's trouble is its own: the others go on."""
+        try:
+            await self._advance(document)
+        except Conflict:
+            logger.info("job %s was advanced by another process", document["_id"])
+        except TransientError as error:
+            logger.warning("job %s: %s", document["_id"], error)
+        except (PermanentError, *DEFECTS) as error:
+            logger.exception("job %s cannot go on", document["_id"])
+            await self._give_up(document, f"{type(error).__name__}: {error}")
+
+    async def _give_up(self, document: dict[str, Any], reason: str) -> None:
+        try:
+            await self._fail(document, _job(document), reason)
+        except (TransientError, *DEFECTS):
+            logger.exception("job %s cannot be given up either, trying again", document["_id"])
 
     async def _advance(self, document: dict[str, Any]) -> None:
         job = _job(document)
@@ -143,7 +162,12 @@ class JobWatcher:
                     logger.warning("job %s failed and is tried again: %s", attempt_id, reason)
                     await self._documents.replace(
                         COLLECTION,
-                        {**document, "attempt": document["attempt"] + 1, "submitted": False},
+                        {
+                            **document,
+                            "attempt": document["attempt"] + 1,
+                            "submitted": False,
+                            "started_at": self._clock(),
+                        },
                     )
 
     async def _succeed(self, document: dict[str, Any], job: Job, result: JobResult) -> None:
@@ -164,12 +188,14 @@ class JobWatcher:
 
 
 async def every(seconds: float, step: Callable[[], Awaitable[Any]], *, name: str) -> None:
-    """Run a step for ever, pausing in between; what may pass is retried, the rest ends the loop."""
+    """Run a step for ever, pausing in between; what goes wrong is logged and tried again."""
     while True:
         try:
             await step()
         except TransientError as error:
             logger.warning("%s: %s", name, error)
+        except (PermanentError, *DEFECTS):
+            logger.exception("%s", name)
         await asyncio.sleep(seconds)
 
 

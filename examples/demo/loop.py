@@ -19,6 +19,7 @@ from shared.adapters.kafka import EventPublisher, make_broker
 from shared.adapters.kafka_reader import LOOP_TOPICS, reading_topics
 from shared.adapters.ray_compute import RayCompute
 from shared.domain.artifacts import ArtifactRef
+from shared.domain.evaluation import SetReport
 from shared.domain.ids import derive_id
 from shared.domain.pipeline import Hyperparameters, Method, Recipe, Strategy
 from shared.domain.rows import Row, dump_rows
@@ -90,6 +91,7 @@ async def run_demo(workload: Workload, home: Path, screen: Screen) -> Report:
         with watch.stage("measure"), screen.step("measure again on the same unseen rows"):
             after = await production.serving.accuracy(workload.test)
     report = verdict.report if verdict else None
+    heldout = report.heldout if report else None
     return Report(
         workload=workload.name,
         labels=len(workload.labels),
@@ -98,8 +100,10 @@ async def run_demo(workload: Workload, home: Path, screen: Screen) -> Report:
         accuracy_before=round(before, 4),
         accuracy_after=round(after, 4),
         test_rows=len(workload.test),
-        heldout_failures=report.heldout.total if report else 0,
-        heldout_failures_fixed=report.heldout.right_after if report else 0,
+        heldout_failures=heldout.total if heldout else 0,
+        heldout_right_before=heldout.right_before if heldout else 0,
+        heldout_right_after=heldout.right_after if heldout else 0,
+        heldout_failures_fixed=_fixed(heldout) if heldout else 0,
         regressions=report.regressions if report else 0,
         iterations=ended.iterations,
         seconds=round(watch.total, 1),
@@ -108,6 +112,11 @@ async def run_demo(workload: Workload, home: Path, screen: Screen) -> Report:
         inference_seconds=round(watch.inference, 1),
         stages=watch.rounded(),
     )
+
+
+def _fixed(heldout: SetReport) -> int:
+    """Rows that were wrong before and are right now."""
+    return heldout.right_after - heldout.right_before + heldout.regressions
 
 
 @asynccontextmanager

@@ -25,6 +25,8 @@ class Report:
     accuracy_after: float
     test_rows: int
     heldout_failures: int
+    heldout_right_before: int
+    heldout_right_after: int
     heldout_failures_fixed: int
     regressions: int
     iterations: int
@@ -53,8 +55,8 @@ class Report:
         )
         table.add_row(
             "held-out failures answered right",
-            f"0 of {self.heldout_failures}",
-            f"{self.heldout_failures_fixed} of {self.heldout_failures}",
+            f"{self.heldout_right_before} of {self.heldout_failures}",
+            f"{self.heldout_right_after} of {self.heldout_failures}",
         )
         table.add_row("right before, wrong now", "", f"{self.regressions} (at most {EPSILON})")
         table.add_row("promoted", "", "yes" if self.promoted else f"no: {self.reason}")

@@ -71,6 +71,10 @@ class Screen:
                     colour = COLOURS[verdict.outcome]
                     name = verdict.candidate.recipe.name
                     self.say(f"  [{colour}]{name}[/{colour}]  {verdict.reason}")
+                    if verdict.report:
+                        p_value = f"McNemar p = {verdict.report.mcnemar_p:.2g}"
+                        notes = "; ".join((p_value, *verdict.report.warnings))
+                        self.say(f"    [dim]{notes}[/dim]")
             case CandidatesTrained():
                 self._clear()
                 times = ", ".join(

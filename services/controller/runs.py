@@ -20,7 +20,7 @@ from services.controller.messages import iteration_requested, model_promoted, ru
 from shared.domain.evaluation import Limits
 from shared.domain.ids import derive_id
 from shared.errors import Conflict, UnknownThing
-from shared.events import CandidatesVerified, FailuresDiagnosed, StepFailed
+from shared.events import CandidatesVerified, CandidateVerdict, FailuresDiagnosed, StepFailed
 from shared.logs import log_context
 from shared.ports import Clock
 
@@ -50,18 +50,18 @@ class Runs:
     async def begin(self, event: FailuresDiagnosed) -> None:
         """Start a run for a diagnosis, or decline it with a reason. Raises UnknownThing."""
         run_id = derive_id("run", event.id)
-        if await self._runs.get(run_id):
-            await self._runs.flush(run_id)
+        if known := await self._runs.get(run_id):
+            await self._repeat(known)
             return
         record = await self._record(event.model)
         parent = deployed(record.state)
-        holder = await self._holder(event.model, run_id)
         now = self._clock()
+        plan = policy.first_plan(parent, failures=event.failures, repair=event.repair)
+        holder = await self._holder(event.model, run_id)
         if holder != run_id:
             reason = f"run {holder} is active for model {event.model!r}"
             run = run_domain.decline(event, parent, reason, now)
         else:
-            plan = policy.first_plan(parent, failures=event.failures, repair=event.repair)
             run = run_domain.begin(event, parent, plan, now)
         match run.state:
             case Iterating():
@@ -71,9 +71,19 @@ class Runs:
                 await self._runs.create(run.id, run, [run_closed(run, ended, now)])
                 await self._leases.give_back(run.model, run.id)
 
+    async def _repeat(self, entry: Entry[Run]) -> None:
+        """Answer a repeated diagnosis: whoever asks again may have missed how its run ended."""
+        run = entry.state
+        if isinstance(run.state, Iterating) or entry.outbox:
+            await self._runs.flush(run.id)
+        else:
+            await self._runs.change(entry, run, [run_closed(run, run.state, self._clock())])
+
     async def verified(self, event: CandidatesVerified) -> None:
         """Record an iteration's verdicts and go on as the policy decides. Raises UnknownThing."""
         entry = await self._run(event.run_id)
+        verdicts = tuple(self._doubted(verdict) for verdict in event.verdicts)
+        event = event.model_copy(update={"verdicts": verdicts})
         match run_domain.record_verdicts(entry.state, event, self._clock()):
             case Advanced(run):
                 await self._runs.change(entry, run, [])
@@ -116,6 +126,14 @@ class Runs:
         except Conflict:
             logger.info("an entry was changed meanwhile, flushing again later")
 
+    def _doubted(self, verdict: CandidateVerdict) -> CandidateVerdict:
+        """The gate again, at the door: an admission that breaks our ε is none."""
+        report, most = verdict.report, self._limits.epsilon
+        if verdict.outcome != "admitted" or report is None or report.regressions <= most:
+            return verdict
+        reason = f"admitted by the verifier with {report.regressions} regressions, here ε = {most}"
+        return verdict.model_copy(update={"outcome": "regressed", "reason": reason})
+
     async def _decide(self, entry: Entry[Run]) -> None:
         run = entry.state
         decision = policy.decide(run, limits=self._limits, budget=self._budget, now=self._clock())
@@ -153,10 +171,11 @@ class Runs:
             await self._models.change(model, record, [model_promoted(record, run.id)])
         else:
             await self._models.flush(run.model)
-        version = next(d.version for d in record.deployments if d.cause == run.id)
-        await self._close(
-            entry, Promoted(promote.admission.candidate.id, version, promote.reason, now)
-        )
+        # What the registry holds is what was promoted, also when another process decided first.
+        number = next(d.version for d in record.deployments if d.cause == run.id)
+        adapter = next(v.adapter for v in record.versions if v.number == number)
+        promoted = next(a.candidate for a in run.admitted if a.candidate.adapter == adapter)
+        await self._close(entry, Promoted(promoted.id, number, promote.reason, now))
 
     async def _close(self, entry: Entry[Run], ending: Promoted | NotPromoted | Failed) -> None:
         run = run_domain.close(entry.state, ending).run
@@ -169,9 +188,10 @@ class Runs:
         if holder == run_id:
             return run_id
         entry = await self._runs.get(holder)
-        if entry is None or isinstance(entry.state.state, Iterating):
+        if entry and isinstance(entry.state.state, Iterating):
             return holder
-        # Its process died between ending the run and giving the lease back.
+        # Its process died before the run was stored, or after it ended. One model's diagnoses come
+        # in order from one partition, so nobody is creating that run right now.
         await self._leases.give_back(model, holder)
         return await self._leases.take(model, run_id)
 

@@ -64,6 +64,7 @@ def wire(
             await bury(
                 parts.broker, feedback.topic, feedback.model.encode(), body, error, offset=-1
             )
+            await ingest.forget(feedback)
 
     seconds = settings.poll_seconds
     return [

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 
@@ -25,6 +26,7 @@ from shared.events import FailuresDiagnosed, PatternSummary
 from shared.job_specs import EmbedResult, EmbedSpec, JobResult
 from shared.logs import log_context
 from shared.ports import ArtifactStore, Clock, Publisher
+from shared.tasks import behaviour
 from shared.watcher import Job, JobWatcher
 
 logger = logging.getLogger(__name__)
@@ -112,10 +114,12 @@ class Diagnosis:
 
     async def _due(self, view: ModelView) -> bool:
         deployed = view.deployed
-        count = await self._traces.count_failures(
-            deployed.name, deployed.version.number, view.diagnosed_until
-        )
+        since = None if view.requested else view.diagnosed_until
+        count = await self._traces.count_failures(deployed.name, deployed.version.number, since)
         if count.newest is None:
+            if view.requested:
+                logger.warning("improvement requested, but there is no failure to learn from")
+                await self._models.save(replace(view, requested=False))
             return False
         return view.requested or should_diagnose(
             count.new,
@@ -134,7 +138,8 @@ class Diagnosis:
         version = deployed.version.number
         failures = await self._traces.failures(deployed.name, version, self._splits.max_failures)
         passes = await self._traces.passes(deployed.name, version, self._splits.max_passes)
-        failures, passes = sorted(failures, key=_by_id), sorted(passes, key=_by_id)
+        failures = _learnable(failures, deployed)
+        passes = _learnable(passes, deployed)
         rows = [Row(t.id, t.text, t.corrected) for t in (*failures, *passes)]
         texts = await asyncio.to_thread(self._artifacts.put, dump_rows(rows), name="texts.jsonl")
         snapshot = Snapshot(
@@ -244,5 +249,13 @@ def _load_matrix(data: bytes) -> np.ndarray:
     return np.load(BytesIO(data), allow_pickle=False)
 
 
-def _by_id(trace: JudgedTrace) -> str:
-    return trace.id
+def _learnable(traces: Sequence[JudgedTrace], deployed: DeployedModel) -> list[JudgedTrace]:
+    """Traces by id whose right answer the model can give at all.
+
+    Traces may have come before the model was known, and a fallback answer may have been praised.
+    """
+    objection = behaviour(deployed.task).objection
+    kept = [t for t in traces if objection(t.corrected, deployed.task) is None]
+    if len(kept) < len(traces):
+        logger.warning("%d traces have answers outside the task", len(traces) - len(kept))
+    return sorted(kept, key=lambda trace: trace.id)

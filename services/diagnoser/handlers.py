@@ -43,6 +43,5 @@ class DiagnoserHandlers:
     async def on_run_closed(self, event: RunClosed) -> None:
         view = await self._models.get(event.model)
         if view and view.open and view.open.event_id == event.diagnosis_event:
-            # A declined run learned nothing: its failures count again.
-            until = view.diagnosed_until if event.outcome == "declined" else view.open.as_of
-            await self._models.save(replace(view, open=None, diagnosed_until=until))
+            # Also after a declined run: only new failures are a reason to try again.
+            await self._models.save(replace(view, open=None, diagnosed_until=view.open.as_of))

@@ -46,8 +46,9 @@ class Ingest:
         await self._traces.add(accepted, now)
         waiting = await self._traces.parked_for([trace.id for trace, _ in accepted])
         if waiting:
-            await self.apply(waiting, now)
-            await self._traces.unpark([f.id for f in waiting])
+            bad = await self.apply(waiting, now)
+            # What is refused stays parked, for the loop to bury.
+            await self._traces.unpark([f.id for at, f in enumerate(waiting) if at not in bad])
         return refused
 
     async def take_feedback(self, feedback: Sequence[FeedbackGiven], now: datetime) -> Refused:
@@ -55,7 +56,10 @@ class Ingest:
         return await self.apply(feedback, now, park=True)
 
     async def settle_parked(self, now: datetime) -> list[tuple[FeedbackGiven, PermanentError]]:
-        """Apply parked feedback whose trace has come; what waited too long comes back, refused."""
+        """Apply parked feedback whose trace has come; what is wrong or too late comes back.
+
+        It stays parked until ``forget``: bury it first, so that a crash cannot lose it.
+        """
         parked = await self._traces.parked()
         known = await self._traces.lookup([f.trace_id for f, _ in parked])
         ready = [f for f, _ in parked if f.trace_id in known]
@@ -65,7 +69,7 @@ class Ingest:
             for f, came_at in parked
             if f.trace_id not in known and now - came_at >= self._feedback_grace
         ]
-        await self._traces.unpark([f.id for f in (*ready, *late)])
+        await self._traces.unpark([f.id for at, f in enumerate(ready) if at not in refused])
         return [(ready[place], error) for place, error in refused.items()] + [
             (
                 f,
@@ -75,6 +79,10 @@ class Ingest:
             )
             for f in late
         ]
+
+    async def forget(self, feedback: FeedbackGiven) -> None:
+        """Unpark feedback that lies among the dead letters now."""
+        await self._traces.unpark([feedback.id])
 
     async def apply(
         self, feedback: Sequence[FeedbackGiven], now: datetime, *, park: bool = False
@@ -108,7 +116,13 @@ class Ingest:
         return refused
 
     def _check(self, trace: TraceLogged, model: DeployedModel | None) -> None:
-        for name, text in (("input", trace.input), ("output", trace.output)):
+        longest = {
+            "input": trace.input,
+            "output": trace.output,
+            "reference": trace.reference or "",
+            "metadata": max((k + v for k, v in trace.metadata.items()), key=len, default=""),
+        }
+        for name, text in longest.items():
             if len(text) > self._max_text_chars:
                 raise BadInput(
                     f"{name} has {len(text)} characters, more than PIONEER_MAX_TEXT_CHARS="

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from shared.domain.ids import derive_id
 from shared.domain.lineage import DeployedModel
+from shared.errors import Conflict
 from shared.ports import DocumentStore
 
 COLLECTION = "diagnoser_models"
@@ -63,7 +64,9 @@ class KnownModels:
         """Remember a deployment unless a newer one is known. A new version starts a fresh count."""
         view = await self.get(deployed.name)
         if view is None:
-            await self._documents.insert(COLLECTION, _document(ModelView(deployed, deployment)))
+            first = ModelView(deployed, deployment)
+            if not await self._documents.insert(COLLECTION, _document(first)):
+                raise Conflict(f"model {deployed.name} was first heard of by another process")
         elif deployment > view.deployment:
             fresh = view.deployed.version.number != deployed.version.number
             until = None if fresh else view.diagnosed_until

@@ -13,7 +13,7 @@ from services.synthesizer.domain.curriculum import Curriculum, compose
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
 from shared.domain.rows import EvalRow, FailureRow, Role, Row, dump_rows, load_rows
-from shared.errors import BadInput, PermanentError
+from shared.errors import DEFECTS, BadInput, PermanentError
 from shared.events import Composition, IterationRequested, StepFailed, TrainingSetSynthesized
 from shared.ports import ArtifactStore, Publisher
 
@@ -30,8 +30,9 @@ class SynthesizerHandlers:
     async def on_iteration(self, event: IterationRequested) -> None:
         try:
             curriculum = await asyncio.to_thread(self._compose, event)
-        except PermanentError as error:
-            await self._fail(event, str(error))
+        except (PermanentError, *DEFECTS) as error:
+            logger.exception("no training set for iteration %d", event.iteration)
+            await self._fail(event, f"{type(error).__name__}: {error}")
             return
         training_set = self._artifacts.put(dump_rows(curriculum.rows), name="training.jsonl")
         composition = _composition(curriculum)

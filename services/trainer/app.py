@@ -8,7 +8,7 @@ from faststream.asgi import AsgiFastStream
 from services.trainer.handlers import TrainerHandlers
 from services.trainer.settings import TrainerSettings
 from shared.adapters.kafka import subscribe
-from shared.events import TrainingSetSynthesized
+from shared.events import RunClosed, TrainingSetSynthesized
 from shared.parts import Parts, RealParts, utc_now
 from shared.ports import Clock
 from shared.service import Loop
@@ -41,4 +41,9 @@ def wire(settings: TrainerSettings, parts: Parts, clock: Clock) -> Sequence[Loop
         await handlers.on_training_set(event, watcher)
 
     subscribe(parts.broker, settings, TrainingSetSynthesized, on_training_set, service=NAME)
+
+    async def on_closed(event: RunClosed) -> None:
+        await watcher.cancel_run(event.run_id)
+
+    subscribe(parts.broker, settings, RunClosed, on_closed, service=NAME)
     return [Loop("jobs", watcher.step, settings.poll_seconds)]

@@ -9,7 +9,7 @@ from services.verifier.handlers import VerifierHandlers
 from services.verifier.settings import VerifierSettings
 from shared.adapters.kafka import subscribe
 from shared.domain.evaluation import Limits
-from shared.events import CandidatesTrained
+from shared.events import CandidatesTrained, RunClosed
 from shared.parts import Parts, RealParts, utc_now
 from shared.ports import Clock
 from shared.service import Loop
@@ -41,4 +41,9 @@ def wire(settings: VerifierSettings, parts: Parts, clock: Clock) -> Sequence[Loo
         await handlers.on_candidates(event, watcher)
 
     subscribe(parts.broker, settings, CandidatesTrained, on_candidates, service=NAME)
+
+    async def on_closed(event: RunClosed) -> None:
+        await watcher.cancel_run(event.run_id)
+
+    subscribe(parts.broker, settings, RunClosed, on_closed, service=NAME)
     return [Loop("jobs", watcher.step, settings.poll_seconds)]

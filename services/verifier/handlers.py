@@ -91,7 +91,9 @@ class VerifierHandlers:
                 for number, ref in enumerate(event.deployed.earlier_evaluations, 1)
             },
         )
-        before = None if DEPLOYED in result.broken else outputs.get(DEPLOYED)
+        if reason := result.broken.get(DEPLOYED):
+            raise BadInput(f"the deployed model cannot be evaluated, nothing to compare: {reason}")
+        before = outputs.get(DEPLOYED)
         is_right = behaviour(event.deployed.task).is_right
 
         def verdict(candidate: Candidate) -> Verdict:

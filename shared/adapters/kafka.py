@@ -18,7 +18,7 @@ from faststream.message import StreamMessage
 from faststream.security import BaseSecurity, SASLScram512
 from pydantic import ValidationError
 
-from shared.errors import BadInput, PermanentError, TransientError
+from shared.errors import DEFECTS, BadInput, PermanentError, TransientError
 from shared.events import Event, dead_letter_topic
 from shared.logs import log_context
 from shared.settings import ServiceSettings
@@ -28,8 +28,6 @@ logger = logging.getLogger(__name__)
 AnyEvent = TypeVar("AnyEvent", bound=Event)
 
 RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-# What a defect of ours raises. It must not stop a topic: the message is kept with its reason.
-DEFECTS = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, AssertionError)
 # What every broker with default limits takes.
 MAX_DEAD_LETTER_BYTES = 900_000
 
@@ -191,9 +189,10 @@ async def bury(
     except MessageSizeTooLargeError:
         # The dead letter topic takes less than the topic itself: keep what fits, and say so.
         headers |= {"truncated": "true", "original_sha256": hashlib.sha256(body).hexdigest()}
-        await broker.publish(
-            body[:MAX_DEAD_LETTER_BYTES], topic=dead_letters, key=key, headers=headers
-        )
+        kept = body[:MAX_DEAD_LETTER_BYTES]
+        await broker.publish(kept, topic=dead_letters, key=key, headers=headers)
+    except KafkaError as failure:
+        raise TransientError(f"cannot publish to {dead_letters}: {failure!r}") from failure
 
 
 async def _tolerant_parser(

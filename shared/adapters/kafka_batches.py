@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from faststream.kafka import KafkaBroker, KafkaMessage
 
-from shared.adapters.kafka import DEFECTS, bury, consumer_options, decode_event
-from shared.errors import BadInput, PermanentError
+from shared.adapters.kafka import bury, consumer_options, decode_event
+from shared.errors import DEFECTS, BadInput, PermanentError
 from shared.events import Event
 from shared.settings import ServiceSettings
 
@@ -42,16 +42,19 @@ def subscribe_batches(
     @subscriber
     async def handle(message: KafkaMessage) -> None:  # pyright: ignore[reportUnusedFunction]
         records: Any = message.raw_message
+        refused: list[tuple[Any, Exception]] = []
         events, sources = list[AnyEvent](), list[Any]()
         for record in records:
             try:
                 events.append(decode_event(event, record.value or b""))
             except BadInput as error:
-                await _bury(broker, record, error)
+                refused.append((record, error))
             else:
                 sources.append(record)
-        for place, error in (await _take(take, events)).items():
-            await _bury(broker, sources[place], error)
+        refused += [(sources[at], error) for at, error in (await _take(take, events)).items()]
+        # Last: a batch that is tried again must not leave its dead letters twice.
+        for record, error in refused:
+            await _bury(broker, record, error)
 
 
 async def _take(take: TakeBatch[AnyEvent], events: Sequence[AnyEvent]) -> Mapping[int, Exception]:
@@ -59,14 +62,14 @@ async def _take(take: TakeBatch[AnyEvent], events: Sequence[AnyEvent]) -> Mappin
         return {}
     try:
         return await take(events)
-    except DEFECTS:
+    except (PermanentError, *DEFECTS):
         logger.exception("a batch of %d failed, taking its events one by one", len(events))
     refused: dict[int, Exception] = {}
     for place, event in enumerate(events):
         try:
             if error := (await take([event])).get(0):
                 refused[place] = error
-        except DEFECTS as error:
+        except (PermanentError, *DEFECTS) as error:
             refused[place] = error
     return refused
 

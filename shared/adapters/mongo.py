@@ -4,11 +4,19 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from bson.errors import BSONError
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import UpdateOne
-from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, ExecutionTimeout
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    DocumentTooLarge,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    WriteError,
+)
 
-from shared.errors import Conflict, TransientError
+from shared.errors import BadInput, Conflict, TransientError
 
 Document = dict[str, Any]
 _DUPLICATE_KEY = 11000
@@ -105,9 +113,17 @@ class MongoCollection:
                 return len(documents) - len(failures)
         return len(documents)
 
-    async def update_many_by_id(self, changes: Iterable[tuple[str, Document]]) -> None:
-        """Set fields of documents named by id, in one call."""
-        updates = [UpdateOne({"_id": key}, {"$set": fields}) for key, fields in changes]
+    async def update_unless(
+        self, changes: Iterable[tuple[str, Document]], field: str, *, above: str
+    ) -> None:
+        """Set fields of documents by id, in one call; not where ``field`` is above the new value.
+
+        The comparison is the database's own, so that two writers cannot undo each other.
+        """
+        updates = [
+            UpdateOne({"_id": key, field: {"$not": {"$gt": fields[above]}}}, {"$set": fields})
+            for key, fields in changes
+        ]
         if updates:
             async with _transient():
                 await self._collection.bulk_write(updates, ordered=False)
@@ -152,3 +168,5 @@ async def _transient() -> AsyncGenerator[None]:
     except (AutoReconnect, ExecutionTimeout) as error:
         # AutoReconnect covers lost connections, timeouts and a server that cannot be found.
         raise TransientError(f"MongoDB: {error}"[:300]) from error
+    except (BSONError, BulkWriteError, DocumentTooLarge, WriteError) as error:
+        raise BadInput(f"MongoDB cannot store this: {error}"[:300]) from error

@@ -41,7 +41,7 @@ def register(
     artifacts = FsspecArtifacts(client_settings().artifacts_uri)
     imported = import_checkpoint(artifacts, adapter, name=name, base_model=base_model)
     event = ModelRegistered(
-        id=derive_id("registered", name, imported.ref.sha256),
+        id="to be derived",
         model=name,
         task=imported.task,
         base_model=imported.base_model,
@@ -49,8 +49,10 @@ def register(
         training_set=_stored(artifacts, training_set, labels=imported.task.labels),
         evaluation_set=_stored_evaluation(artifacts, evaluation_set, labels=imported.task.labels),
     )
-    asyncio.run(_publish(event))
-    console.print(f"registered {name}: {len(imported.task.labels)} labels, adapter {imported.ref}")
+    cause = derive_id("registered", event.model_dump_json())
+    asyncio.run(_publish(event.model_copy(update={"id": cause})))
+    console.print(f"asked to register {name}: {len(imported.task.labels)} labels, {imported.ref}")
+    console.print(f"see: pioneer models show {name}; if it was refused: pioneer dead-letters")
 
 
 @app.command("list")

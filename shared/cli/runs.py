@@ -54,9 +54,12 @@ def show(
             f"\niteration {iteration['iteration']} ({iteration['move']}): aim {data['size']} rows, "
             f"gold {data['gold']:.0%}, hard {data['hard']:.0%}, replay {data['replay']:.0%}"
         )
-        table = Table("candidate", "verdict")
+        table = Table("candidate", "verdict", "McNemar p", "warnings")
         for judged in iteration["judged"]:
-            table.add_row(judged["candidate"]["id"][:8], judged["reason"])
+            report = judged["verdict"].get("report") or {}
+            p_value = f"{report['mcnemar_p']:.2g}" if report else "–"
+            warnings = "; ".join(report.get("warnings", ()))
+            table.add_row(judged["candidate"]["id"][:8], judged["reason"], p_value, warnings)
         console.print(table)
 
 

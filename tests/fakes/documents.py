@@ -66,7 +66,9 @@ class InMemoryTraces:
 
     async def judge(self, judgements: Mapping[str, Judgement], now: datetime) -> None:
         for key, judgement in judgements.items():
-            self.traces[key] = (self.traces[key][0], judgement, now)
+            trace, before, _ = self.traces[key]
+            if before is None or before.source.strength <= judgement.source.strength:
+                self.traces[key] = (trace, judgement, now)
 
     async def park(self, feedback: Sequence[FeedbackGiven], now: datetime) -> None:
         for given in feedback:

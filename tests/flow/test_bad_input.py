@@ -1,10 +1,20 @@
 """What bad input gets: a reason among the dead letters, while everything else goes on."""
 
 import json
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
-from shared.events import FeedbackGiven, ModelRegistered, RunClosed, StepFailed, TraceLogged
+from shared.events import (
+    CandidatesVerified,
+    FeedbackGiven,
+    IterationRequested,
+    ModelRegistered,
+    RunClosed,
+    StepFailed,
+    TraceLogged,
+)
 from shared.ports import JobFailed
 from tests.flow.conftest import MODEL, House, trace
 from tests.flow.rows import LABELS, rows_of
@@ -166,3 +176,64 @@ async def test_a_cluster_that_forgets_or_is_away_only_costs_time(house: House) -
     [closed] = house.of(RunClosed)
     assert closed.outcome == "promoted"
     assert any(job.endswith("-2") for job in house.compute.submissions)
+
+
+async def test_early_feedback_with_a_wrong_label_is_kept_too(house: House) -> None:
+    await house.deploy(KNOWN, LABELS)
+    given = FeedbackGiven(
+        id="f", model=MODEL, trace_id=ROW.id, verdict="fail", corrected_output="astrology"
+    )
+    await house.publish(given)
+    await house.publish(trace(ROW, "billing", reference=None))
+    await house.run_loops(rounds=2)
+    [dead] = house.dead
+    assert "corrected_output 'astrology' is not one of the 3 labels" in dead.error
+    assert house.traces.waiting == {}
+
+
+async def test_answers_outside_the_task_are_not_learned(house: House) -> None:
+    before = [trace(row, "billing", reference="astrology") for row in rows_of(1, 3)]
+    for early in before:
+        await house.publish(early)
+    await improve(house)
+    [closed] = house.of(RunClosed)
+    assert closed.outcome == "promoted"
+
+
+async def test_a_deployed_model_that_cannot_be_loaded_ends_the_run(house: House) -> None:
+    registered = await house.deploy(KNOWN, LABELS)
+    await house.serve(PASSES + NEW, registered)
+    weights = Path(registered.adapter.uri.removeprefix("file://")) / "model.json"
+    weights.write_bytes(b"[]")
+    await house.run_loops()
+    [closed] = house.of(RunClosed)
+    assert closed.outcome == "failed"
+    assert "the deployed model cannot be evaluated" in closed.reason
+
+
+async def test_an_admission_beyond_epsilon_is_refused_at_the_door(house: House) -> None:
+    await improve(house)
+    event = house.of(CandidatesVerified)[-1]
+    entry = house.documents.collections["runs"][event.run_id]
+    # The same run, waiting for verdicts again.
+    asked = house.of(IterationRequested)[-1]
+    entry["state"] |= {
+        "iterations": entry["state"]["iterations"][: asked.iteration - 1],
+        "state": {
+            "kind": "iterating",
+            "iteration": asked.iteration,
+            "data": asdict(asked.data),
+            "recipes": [asdict(recipe) for recipe in asked.recipes],
+            "move": "first",
+            "reason": "again",
+        },
+    }
+    verdict = event.verdicts[0]
+    assert verdict.report
+    broken = replace(verdict.report.regression, regressed=("a", "b", "c"))
+    lie = verdict.model_copy(
+        update={"outcome": "admitted", "report": replace(verdict.report, regression=broken)}
+    )
+    await house.publish(event.model_copy(update={"verdicts": (lie,)}))
+    judged = house.documents.collections["runs"][event.run_id]["state"]["iterations"][-1]
+    assert judged["judged"][0]["verdict"]["kind"] == "regressed"

@@ -39,8 +39,11 @@ class MongoTraces:
         }
 
     async def judge(self, judgements: Mapping[str, Judgement], now: datetime) -> None:
-        await self._traces.update_many_by_id(
-            [(key, _judgement_fields(j, now)) for key, j in judgements.items()]
+        # Replicas and loops judge side by side: a weaker word must never land on a stronger one.
+        await self._traces.update_unless(
+            [(key, _judgement_fields(j, now)) for key, j in judgements.items()],
+            "strength",
+            above="strength",
         )
 
     async def park(self, feedback: Sequence[FeedbackGiven], now: datetime) -> None:
@@ -117,6 +120,7 @@ def _judgement_fields(judgement: Judgement, now: datetime) -> Document:
     return {
         "verdict": judgement.verdict.value,
         "source": judgement.source.value,
+        "strength": judgement.source.strength,
         "corrected": judgement.corrected,
         "reason": judgement.reason,
         "judged_at": now,
