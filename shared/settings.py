@@ -5,9 +5,16 @@ Addresses use the names their own tools use (``KAFKA_BOOTSTRAP_SERVERS``, ``MONG
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import BadSettings
@@ -118,6 +125,16 @@ class ServiceSettings(BaseSettings):
         if "://" not in value:
             raise ValueError("give a URI with a scheme, for example file:///var/lib/pioneer")
         return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _sasl_is_complete(self) -> Self:
+        given = bool(self.kafka_sasl_username and self.kafka_sasl_password)
+        if given != self.kafka_security_protocol.startswith("SASL"):
+            raise ValueError(
+                f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}: the SASL protocols need "
+                "KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, the others take none"
+            )
+        return self
 
     @property
     def ray_token(self) -> str | None:

@@ -63,8 +63,8 @@ class Production:
     compute: RayCompute
 
     @property
-    def kafka(self) -> str:
-        return self.variables["KAFKA_BOOTSTRAP_SERVERS"]
+    def settings(self) -> ServiceSettings:
+        return ServiceSettings.model_validate(self.variables)
 
 
 async def run_demo(workload: Workload, home: Path, screen: Screen) -> Report:
@@ -73,7 +73,7 @@ async def run_demo(workload: Workload, home: Path, screen: Screen) -> Report:
     async with (
         memory.sampling(),
         _production(home, workload.name, screen, watch) as production,
-        reading_topics(production.kafka, LOOP_TOPICS, from_start=True) as reader,
+        reading_topics(production.settings, LOOP_TOPICS, from_start=True) as reader,
     ):
         follower = Follower(reader, watch)
         with watch.stage("parent"), screen.step("train the first model and deploy it"):
@@ -174,8 +174,7 @@ async def _deploy_first(production: Production, workload: Workload) -> None:
     training_set = production.artifacts.put(dump_rows(rows), name="training.jsonl")
     task = Task(TaskKind.CLASSIFICATION, workload.labels)
     trained = await _train(production.compute, task, training_set)
-    settings = ServiceSettings.model_validate(production.variables)
-    broker = make_broker(settings, service="demo")
+    broker = make_broker(production.settings, service="demo")
     await broker.connect()
     try:
         await EventPublisher(broker, source="demo").publish(

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from io import BytesIO
 
 import numpy as np
@@ -30,6 +31,9 @@ from shared.tasks import behaviour
 from shared.watcher import Job, JobWatcher
 
 logger = logging.getLogger(__name__)
+
+# A run that goes on is not disturbed by it: the controller knows the diagnosis by its id.
+ASK_AGAIN_AFTER = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,7 @@ class Diagnosis:
         if view.open is not None:
             # Also after a restart between these two steps: the job's id makes it one job.
             await self._ensure_job(view.open, view.deployed, watcher)
+            await self._ask_again(view, view.open)
 
     async def _due(self, view: ModelView) -> bool:
         deployed = view.deployed
@@ -160,8 +165,22 @@ class Diagnosis:
             raise BadInput(f"job {job.id} gave a {result.kind} result, not embeddings")
         snapshot = _SNAPSHOT.validate_json(job.cause)
         event = await asyncio.to_thread(self._diagnose, snapshot, result)
+        view = await self._models.get(job.model)
+        if view and view.open and view.open.id == snapshot.diagnosis_id:
+            await self._models.save(replace(view, open=self._asked(view.open, event)))
         await self._publisher.publish(event)
         logger.info("%d patterns in %d failures", len(event.patterns), event.failures)
+
+    async def _ask_again(self, view: ModelView, opened: OpenDiagnosis) -> None:
+        """Publish a diagnosis again whose run was never heard to end: so is its answer."""
+        silent_since = opened.asked_at
+        if opened.event and silent_since and self._clock() - silent_since > ASK_AGAIN_AFTER:
+            event = FailuresDiagnosed.model_validate_json(opened.event)
+            await self._models.save(replace(view, open=self._asked(opened, event)))
+            await self._publisher.publish(event)
+
+    def _asked(self, opened: OpenDiagnosis, event: FailuresDiagnosed) -> OpenDiagnosis:
+        return replace(opened, event=event.model_dump_json(), asked_at=self._clock())
 
     async def give_up(self, job: Job, reason: str) -> None:
         """A diagnosis that cannot be made ends; new failures will start another."""

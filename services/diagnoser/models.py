@@ -16,10 +16,15 @@ COLLECTION = "diagnoser_models"
 
 @dataclass(frozen=True, slots=True)
 class OpenDiagnosis:
-    """A diagnosis under way or waiting for its run to close; it covers failures up to ``as_of``."""
+    """A diagnosis under way or waiting for its run to close; it covers failures up to ``as_of``.
+
+    ``event`` is the JSON of what was published for it, ``asked_at`` when that was done last.
+    """
 
     id: str
     as_of: datetime
+    event: str | None = None
+    asked_at: datetime | None = None
 
     @property
     def event_id(self) -> str:

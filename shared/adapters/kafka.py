@@ -15,9 +15,9 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faststream import AckPolicy, BaseMiddleware
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.message import StreamMessage
-from faststream.security import BaseSecurity, SASLScram512
 from pydantic import ValidationError
 
+from shared.adapters.kafka_security import broker_security
 from shared.errors import DEFECTS, BadInput, PermanentError, TransientError
 from shared.events import Event, dead_letter_topic
 from shared.logs import log_context
@@ -41,7 +41,7 @@ def make_broker(settings: ServiceSettings, *, service: str) -> KafkaBroker:
         middlewares=[DeadLetters],
         parser=_tolerant_parser,
         max_request_size=settings.max_message_bytes,
-        security=_security(settings),
+        security=broker_security(settings),
         acks="all",
         logger=None,
     )
@@ -214,16 +214,3 @@ def _is_text(value: bytes | None) -> bool:
     except UnicodeDecodeError:
         return False
     return value is not None
-
-
-def _security(settings: ServiceSettings) -> BaseSecurity | None:
-    protocol = settings.kafka_security_protocol
-    if protocol.startswith("SASL"):
-        return SASLScram512(
-            username=settings.kafka_sasl_username or "",
-            password=settings.kafka_sasl_password.get_secret_value()
-            if settings.kafka_sasl_password
-            else "",
-            use_ssl=protocol == "SASL_SSL",
-        )
-    return BaseSecurity(use_ssl=True) if protocol == "SSL" else None

@@ -7,8 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
 
+from shared.adapters.kafka_security import client_options
+from shared.errors import TransientError
 from shared.events import EVENTS, Event, FeedbackGiven, TraceLogged
+from shared.settings import ServiceSettings
 
 _BY_TOPIC = {event.topic: event for event in EVENTS}
 # One line for each request would bury what the loop does with them.
@@ -33,16 +37,22 @@ class Record:
 
 @asynccontextmanager
 async def reading_topics(
-    bootstrap: str, topics: Iterable[str], *, from_start: bool, max_bytes: int = 16_000_000
+    settings: ServiceSettings, topics: Iterable[str], *, from_start: bool
 ) -> AsyncGenerator["TopicReader"]:
-    """Read topics from their beginning, or what comes from now on."""
+    """Read topics from their beginning, or what comes from now on. Raises TransientError."""
     consumer = AIOKafkaConsumer(
         *topics,
-        bootstrap_servers=bootstrap,
+        **client_options(settings),
         auto_offset_reset="earliest" if from_start else "latest",
-        max_partition_fetch_bytes=max_bytes,
+        max_partition_fetch_bytes=settings.max_message_bytes,
     )
-    await consumer.start()
+    try:
+        await consumer.start()
+    except KafkaError as error:
+        await consumer.stop()
+        raise TransientError(
+            f"Kafka at {settings.kafka_bootstrap_servers} does not answer: {error}"
+        ) from error
     try:
         yield TopicReader(consumer)
     finally:

@@ -6,6 +6,7 @@ from typing import Annotated
 from uuid import uuid4
 
 import typer
+from pydantic import ValidationError
 
 from shared.adapters.kafka_reader import LOOP_TOPICS, reading_topics
 from shared.cli.environment import client_settings, publishing
@@ -58,18 +59,20 @@ async def _publish(event: Event) -> None:
 
 async def _watch(since_start: bool) -> None:
     settings = client_settings()
-    async with reading_topics(
-        settings.kafka_bootstrap_servers, LOOP_TOPICS, from_start=since_start
-    ) as reader:
+    async with reading_topics(settings, LOOP_TOPICS, from_start=since_start) as reader:
         async for record in reader:
-            event = record.event
+            try:
+                event = record.event
+            except ValidationError:
+                typer.echo(f"{record.at:%H:%M:%S}  unreadable: {record.topic}@{record.offset}")
+                continue
             typer.echo(f"{record.at:%H:%M:%S}  {event.model:<20} {narrate(event)}")
 
 
 async def _dead_letters() -> None:
     settings = client_settings()
     topics = [dead_letter_topic(topic) for topic in TOPICS]
-    async with reading_topics(settings.kafka_bootstrap_servers, topics, from_start=True) as reader:
+    async with reading_topics(settings, topics, from_start=True) as reader:
         for record in await reader.until_quiet():
             typer.echo(f"{record.topic}@{record.offset}  {record.headers.get('error')}")
             typer.echo(f"    {record.body[:200].decode(errors='replace')}")

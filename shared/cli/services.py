@@ -46,7 +46,7 @@ def up() -> None:
 
 
 async def _up() -> None:
-    from shared.local import LocalStack
+    from shared.local import LocalStack, LocalStackError
     from shared.local.services import ServiceProcesses, service_environment
 
     folder = home()
@@ -67,9 +67,12 @@ async def _up() -> None:
             file = remember(variables)
             typer.echo(f"ready: {', '.join(services.names)}. Addresses: {file}. Ctrl-C stops all.")
             try:
-                supervised = asyncio.create_task(services.keep_running())
-                await stopped.wait()
-                supervised.cancel()
+                async with asyncio.TaskGroup() as group:
+                    supervised = group.create_task(services.keep_running())
+                    await stopped.wait()
+                    supervised.cancel()
+            except* LocalStackError as dead:
+                raise dead.exceptions[0] from None
             finally:
                 forget()
             typer.echo("stopping …")

@@ -68,6 +68,11 @@ class Broker:
         }
         return f"s3://{BUCKET}/"
 
+    @property
+    def running(self) -> bool:
+        """Whether the broker, and its store if it has one, are there."""
+        return self._broker.running and (self._bucket.running or not self._durable)
+
     async def stop(self) -> None:
         """Stop the broker, then its store."""
         await self._broker.stop()

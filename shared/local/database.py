@@ -39,6 +39,11 @@ class Database:
         await self._process.ready(lambda: _answers(address), within)
         return address
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process.running
+
     async def stop(self) -> None:
         """Stop the database in order."""
         await self._process.stop()

@@ -103,6 +103,11 @@ class RayHead:
             "PYTHONPATH": _python_path(),
         }
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process.running
+
     async def stop(self) -> None:
         """Stop the head and all its jobs; their logs stay below home."""
         await self._process.stop()

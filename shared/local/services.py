@@ -12,7 +12,7 @@ import httpx
 
 from shared.events import TOPICS, dead_letter_topic
 from shared.local.broker import ensure_topics
-from shared.local.processes import LOOPBACK, Process
+from shared.local.processes import LOOPBACK, LocalStackError, Process
 from shared.local.ray_head import ray_client_environment
 from shared.local.stack import Endpoints, LocalStack
 
@@ -51,6 +51,7 @@ class ServiceProcesses:
         names: Sequence[str] = NAMES,
     ) -> None:
         self.names = tuple(names)
+        self._stack = stack
         self._kafka = variables["KAFKA_BOOTSTRAP_SERVERS"]
         self._ports = {name: stack.ports.take(f"http_{name}") for name in names}
         self._processes = {
@@ -90,9 +91,15 @@ class ServiceProcesses:
         await self._processes[name].ready(lambda: _answers(url), START_TIMEOUT)
 
     async def keep_running(self) -> None:
-        """Start a service again whenever it has died, for ever."""
+        """Start a service again whenever it has died, for ever.
+
+        Raises LocalStackError when a part has died: its address must not change under the others.
+        """
         while True:
             await asyncio.sleep(RESTART_PAUSE)
+            if dead := self._stack.dead_parts():
+                logs = self._stack.home / "logs"
+                raise LocalStackError(f"{', '.join(dead)} died, see {logs}: start again")
             for name, process in self._processes.items():
                 if not process.running:
                     logger.error("%s died, starting it again:\n%s", name, process.tail())

@@ -87,6 +87,15 @@ class LocalStack:
         """A process of ours beside the parts: it logs with them and never outlives this one."""
         return Process(name, command, self.home / "logs" / f"{name}.log", self._lock, environment)
 
+    def dead_parts(self) -> list[str]:
+        """The parts that were started here and have ended by themselves."""
+        parts = {
+            "broker": self.embeds.kafka and not self.broker.running,
+            "database": self.embeds.mongodb and not self.database.running,
+            "ray": self.embeds.ray and not self.ray_head.running,
+        }
+        return [name for name, dead in parts.items() if dead]
+
     async def _start(self) -> Endpoints:
         kafka, mongodb, ray = self._given
         starts = (

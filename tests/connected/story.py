@@ -135,9 +135,8 @@ class Storyteller:
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
-        async with reading_topics(
-            self.variables["KAFKA_BOOTSTRAP_SERVERS"], LOOP_TOPICS, from_start=True
-        ) as reader:
+        settings = ServiceSettings.model_validate(self.variables)
+        async with reading_topics(settings, LOOP_TOPICS, from_start=True) as reader:
 
             async def hear() -> None:
                 async for record in reader:

@@ -21,6 +21,7 @@ from shared.events import (
     TrainingSetSynthesized,
     dead_letter_topic,
 )
+from shared.settings import ServiceSettings
 from tests.connected.fixtures import Stack
 from tests.connected.story import Storyteller
 
@@ -88,9 +89,9 @@ async def test_what_kafka_lets_through_but_we_do_not(
         while await story.stored_traces() == 0:
             await asyncio.sleep(0.2)
     assert await story.stored_traces() == 1
-    async with reading_topics(
-        stack.kafka, [dead_letter_topic(TraceLogged.topic)], from_start=True
-    ) as reader:
+    settings = ServiceSettings.model_validate(stack.variables)
+    letters = [dead_letter_topic(TraceLogged.topic)]
+    async with reading_topics(settings, letters, from_start=True) as reader:
         reasons = [r.headers["error"] for r in await reader.until_quiet() if r.body != b""]
     assert any("the body is not JSON" in reason for reason in reasons)
     assert any("input has 10000000 characters" in reason for reason in reasons)

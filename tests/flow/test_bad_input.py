@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import asdict, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from shared.domain.ids import derive_id
 from shared.events import (
     CandidatesVerified,
+    FailuresDiagnosed,
     FeedbackGiven,
     IterationRequested,
     ModelRegistered,
@@ -237,3 +240,29 @@ async def test_an_admission_beyond_epsilon_is_refused_at_the_door(house: House) 
     await house.publish(event.model_copy(update={"verdicts": (lie,)}))
     judged = house.documents.collections["runs"][event.run_id]["state"]["iterations"][-1]
     assert judged["judged"][0]["verdict"]["kind"] == "regressed"
+
+
+async def test_a_diagnosis_that_was_never_answered_asks_again(house: House) -> None:
+    await improve(house)
+    [diagnosed] = house.of(FailuresDiagnosed)
+    stored = house.documents.collections["diagnoser_models"][MODEL]
+    assert stored["open"] is None
+    # As if the end of its run had been lost on the way.
+    before = (house.clock() - timedelta(hours=2)).isoformat()
+    stored["open"] = {
+        "id": "lost",
+        "as_of": before,
+        "event": diagnosed.model_dump_json(),
+        "asked_at": before,
+    }
+    house.documents.collections["jobs"][derive_id("embed", "lost")] = {
+        "_id": derive_id("embed", "lost"),
+        "service": "diagnoser",
+        "state": "succeeded",
+    }
+    await house.run_loops(rounds=2)
+    assert [e.id for e in house.of(FailuresDiagnosed)] == [diagnosed.id] * 2
+    first, again = house.of(RunClosed)
+    assert (first.id, first.outcome) == (again.id, again.outcome)
+    record = house.documents.collections["models"][MODEL]["state"]
+    assert [d["version"] for d in record["deployments"]] == [1, 2]
