@@ -80,7 +80,8 @@ async def _throughput(traces: int, repetitions: int) -> Rates:
         async with _stack() as (stack, variables, documents):
             await _produce(variables, TraceLogged.topic, f"model-{number}", traces)
             # Known, so that labels are checked; and never diagnosed, which is another bench.
-            await KnownModels(documents).heard(_deployed(f"model-{number}"), deployment=1)
+            known = _deployed(f"model-{number}")
+            await KnownModels(documents).heard(known, deployment=1, at=datetime.now(UTC))
             never = dict.fromkeys(("PIONEER_MIN_FAILURES", "PIONEER_PRESSING_FAILURES"), "1000000")
             services = ServiceProcesses(stack, variables | never, names=("diagnoser",))
             async with services:

@@ -32,7 +32,7 @@ class DiagnoserHandlers:
         return await self._ingest.take_feedback(feedback, self._clock())
 
     async def on_deployed(self, event: ModelPromoted | ModelRolledBack) -> None:
-        await self._models.heard(event.deployed, event.deployment)
+        await self._models.heard(event.deployed, event.deployment, event.occurred_at)
 
     async def on_improvement_requested(self, event: ImprovementRequested) -> None:
         view = await self._models.get(event.model)

@@ -65,18 +65,20 @@ class KnownModels:
         views = [await self.get(model) for model in sorted(models)]
         return {view.deployed.name: view.deployed for view in views if view}
 
-    async def heard(self, deployed: DeployedModel, deployment: int) -> None:
-        """Remember a deployment unless a newer one is known. A new version starts a fresh count."""
+    async def heard(self, deployed: DeployedModel, deployment: int, at: datetime) -> None:
+        """Remember a deployment of time ``at``, unless a newer one is known.
+
+        Only failures from then on count: what an operator rolled back to must not be improved
+        again at once, from the same failures.
+        """
         view = await self.get(deployed.name)
         if view is None:
             first = ModelView(deployed, deployment)
             if not await self._documents.insert(COLLECTION, _document(first)):
                 raise Conflict(f"model {deployed.name} was first heard of by another process")
         elif deployment > view.deployment:
-            fresh = view.deployed.version.number != deployed.version.number
-            until = None if fresh else view.diagnosed_until
             await self.save(
-                replace(view, deployed=deployed, deployment=deployment, diagnosed_until=until)
+                replace(view, deployed=deployed, deployment=deployment, diagnosed_until=at)
             )
 
     async def save(self, view: ModelView) -> None:

@@ -101,3 +101,6 @@ async def test_rollback_serves_the_version_before(house: House) -> None:
     [back] = {e.id: e for e in house.of(ModelRolledBack)}.values()
     assert (back.from_version, back.deployed.version.number) == (2, 1)
     assert back.reason == "customers complain"
+    await house.run_loops(rounds=10)
+    # Nobody asked for the same improvement again.
+    assert len(house.of(FailuresDiagnosed)) == 1
