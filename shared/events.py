@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.evaluation import EvaluationReport
+from shared.domain.ids import derive_id
 from shared.domain.lineage import DeployedModel
 from shared.domain.pipeline import DataSpec, Recipe
 from shared.domain.tasks import Task
@@ -235,6 +236,24 @@ class StepFailed(Event):
     iteration: int
     step: Literal["synthesize", "train", "verify"]
     reason: str
+
+    @classmethod
+    def after(
+        cls,
+        cause: "IterationRequested | TrainingSetSynthesized | CandidatesTrained",
+        *,
+        step: Literal["synthesize", "train", "verify"],
+        reason: str,
+    ) -> "StepFailed":
+        """The failure of the step that ``cause`` asked for; the same cause gives the same id."""
+        return cls(
+            id=derive_id(f"{step}-failed", cause.run_id, cause.iteration),
+            model=cause.model,
+            run_id=cause.run_id,
+            iteration=cause.iteration,
+            step=step,
+            reason=reason,
+        )
 
 
 # Controller → serving and ops

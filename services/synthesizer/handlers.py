@@ -81,16 +81,8 @@ class SynthesizerHandlers:
                 yield row.text
 
     async def _fail(self, event: IterationRequested, reason: str) -> None:
-        await self._publisher.publish(
-            StepFailed(
-                id=derive_id("synthesize-failed", event.run_id, event.iteration),
-                model=event.model,
-                run_id=event.run_id,
-                iteration=event.iteration,
-                step="synthesize",
-                reason=reason,
-            )
-        )
+        failed = StepFailed.after(event, step="synthesize", reason=reason)
+        await self._publisher.publish(failed)
 
 
 def _composition(curriculum: Curriculum) -> Composition:

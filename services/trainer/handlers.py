@@ -94,16 +94,8 @@ class TrainerHandlers:
         await self._fail(_cause(job), reason)
 
     async def _fail(self, event: TrainingSetSynthesized, reason: str) -> None:
-        await self._publisher.publish(
-            StepFailed(
-                id=derive_id("train-failed", event.run_id, event.iteration),
-                model=event.model,
-                run_id=event.run_id,
-                iteration=event.iteration,
-                step="train",
-                reason=reason,
-            )
-        )
+        failed = StepFailed.after(event, step="train", reason=reason)
+        await self._publisher.publish(failed)
 
 
 def _cause(job: Job) -> TrainingSetSynthesized:

@@ -69,16 +69,7 @@ class VerifierHandlers:
 
     async def on_failed(self, job: Job, reason: str) -> None:
         event = CandidatesTrained.model_validate_json(job.cause)
-        await self._publisher.publish(
-            StepFailed(
-                id=derive_id("verify-failed", event.run_id, event.iteration),
-                model=event.model,
-                run_id=event.run_id,
-                iteration=event.iteration,
-                step="verify",
-                reason=reason,
-            )
-        )
+        await self._publisher.publish(StepFailed.after(event, step="verify", reason=reason))
 
     def _verdicts(
         self, event: CandidatesTrained, result: EvaluateResult
