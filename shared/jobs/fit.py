@@ -162,7 +162,6 @@ def _targets(rows: Sequence[Row], task: Task) -> list[int]:
 
 def _seed(seed: int, on: torch.device) -> None:
     torch.manual_seed(seed)
-    torch.set_flush_denormal(True)
     if on.type == "cuda":
         # cuBLAS reads this when its first handle is made.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

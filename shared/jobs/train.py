@@ -54,6 +54,8 @@ def train_candidate(
     import torch
 
     torch.set_num_threads(threads)
+    # For this process only, which trains and nothing else: tiny numbers are slow on a CPU.
+    torch.set_flush_denormal(True)
     artifacts = FsspecArtifacts(artifacts_uri)
     try:
         return _trained(spec, candidate, job_id, artifacts)

@@ -39,7 +39,7 @@ from shared.settings import ServiceSettings
 SAMPLE = Path(__file__).parents[2] / "examples" / "support_desk" / "train.jsonl"
 LABELS = ("charged_twice", "payment_declined", "repair_status", "warranty_claim")
 BASE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
-SEED_ROWS = 5
+SEED_ROWS, TRAFFIC_END = 5, 55
 WEAK = Recipe(
     Hyperparameters(BASE_MODEL, learning_rate=2e-4, epochs=3, batch_size=8), Strategy(Method.FULL)
 )
@@ -66,10 +66,9 @@ def sample() -> tuple[list[Row], list[Row]]:
     rows = [json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines()]
     chosen = [Row(derive_id("row", r["text"]), r["text"], r["label"]) for r in rows]
     chosen = [row for row in chosen if row.target in LABELS]
-    first = [
-        row for label in LABELS for row in [r for r in chosen if r.target == label][:SEED_ROWS]
-    ]
-    return first, [row for row in chosen if row not in first]
+    of_each = [[row for row in chosen if row.target == label] for label in LABELS]
+    first = [row for rows in of_each for row in rows[:SEED_ROWS]]
+    return first, [row for rows in of_each for row in rows[SEED_ROWS:TRAFFIC_END]]
 
 
 async def answer_traffic(variables: dict[str, str], artifacts: FsspecArtifacts) -> Answered:
