@@ -27,8 +27,8 @@ def default_home() -> Path:
     return Path.home() / ".pioneer"
 
 
-class ServiceSettings(BaseSettings):
-    """What every service needs: where the parts are, and how to speak of itself."""
+class KafkaSettings(BaseSettings):
+    """Where Kafka is, and how to prove to it who we are."""
 
     model_config = SettingsConfigDict(env_prefix="PIONEER_", frozen=True, extra="ignore")
 
@@ -51,6 +51,21 @@ class ServiceSettings(BaseSettings):
         validation_alias="KAFKA_SASL_PASSWORD",
         description="Password for SASL/SCRAM-SHA-512; never logged.",
     )
+
+    @model_validator(mode="after")
+    def _sasl_is_complete(self) -> Self:
+        given = bool(self.kafka_sasl_username and self.kafka_sasl_password)
+        if given != self.kafka_security_protocol.startswith("SASL"):
+            raise ValueError(
+                f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}: the SASL protocols need "
+                "KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, the others take none"
+            )
+        return self
+
+
+class ServiceSettings(KafkaSettings):
+    """What every service needs: where the parts are, and how to speak of itself."""
+
     kafka_session_timeout_ms: Annotated[int, Field(ge=1000, le=300_000)] = Field(
         default=10_000,
         validation_alias="KAFKA_SESSION_TIMEOUT_MS",
@@ -125,16 +140,6 @@ class ServiceSettings(BaseSettings):
         if "://" not in value:
             raise ValueError("give a URI with a scheme, for example file:///var/lib/pioneer")
         return value.rstrip("/")
-
-    @model_validator(mode="after")
-    def _sasl_is_complete(self) -> Self:
-        given = bool(self.kafka_sasl_username and self.kafka_sasl_password)
-        if given != self.kafka_security_protocol.startswith("SASL"):
-            raise ValueError(
-                f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}: the SASL protocols need "
-                "KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, the others take none"
-            )
-        return self
 
     @property
     def ray_token(self) -> str | None:

@@ -15,7 +15,7 @@ from examples.demo.screen import Screen
 from examples.demo.serving import ServingClient
 from examples.demo.workload import Workload
 from shared.adapters.artifacts import FsspecArtifacts
-from shared.adapters.kafka import EventPublisher, make_broker
+from shared.adapters.kafka import publishing
 from shared.adapters.kafka_reader import LOOP_TOPICS, reading_topics
 from shared.adapters.ray_compute import RayCompute
 from shared.domain.artifacts import ArtifactRef
@@ -174,21 +174,16 @@ async def _deploy_first(production: Production, workload: Workload) -> None:
     training_set = production.artifacts.put(dump_rows(rows), name="training.jsonl")
     task = Task(TaskKind.CLASSIFICATION, workload.labels)
     trained = await _train(production.compute, task, training_set)
-    broker = make_broker(production.settings, service="demo")
-    await broker.connect()
-    try:
-        await EventPublisher(broker, source="demo").publish(
-            ModelRegistered(
-                id=derive_id("registered", workload.name, trained.adapter.sha256),
-                model=workload.name,
-                task=task,
-                base_model=BASE_MODEL,
-                adapter=trained.adapter,
-                training_set=training_set,
-            )
-        )
-    finally:
-        await broker.stop()
+    event = ModelRegistered(
+        id=derive_id("registered", workload.name, trained.adapter.sha256),
+        model=workload.name,
+        task=task,
+        base_model=BASE_MODEL,
+        adapter=trained.adapter,
+        training_set=training_set,
+    )
+    async with publishing(production.settings, source="demo") as publisher:
+        await publisher.publish(event)
     await production.serving.wait_for_version(1, seconds=60)
 
 

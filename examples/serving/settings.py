@@ -1,43 +1,21 @@
 """Settings of the model server, read from the environment."""
 
-import ssl
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
 
+from shared.adapters.kafka_security import client_options
 from shared.events import Name
-from shared.settings import KafkaSecurity
+from shared.settings import KafkaSettings
 
 # The clients' own default of 100 ms fills the log while a broker is away.
 _RETRY_MS = 1_000
 
 
-class ServingSettings(BaseSettings):
+class ServingSettings(KafkaSettings):
     """Where Kafka and the artifacts are, which model to serve, and what to refuse."""
 
-    model_config = SettingsConfigDict(env_prefix="PIONEER_", frozen=True, extra="ignore")
-
     model: Name = Field(description="Name of the model to serve, as it was registered.")
-    kafka_bootstrap_servers: str = Field(
-        validation_alias="KAFKA_BOOTSTRAP_SERVERS",
-        description="Kafka brokers, host:port, separated by commas.",
-    )
-    kafka_security_protocol: KafkaSecurity = Field(
-        default="PLAINTEXT",
-        validation_alias="KAFKA_SECURITY_PROTOCOL",
-        description="How to speak to Kafka: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.",
-    )
-    kafka_sasl_username: str | None = Field(
-        default=None,
-        validation_alias="KAFKA_SASL_USERNAME",
-        description="User for SASL/SCRAM-SHA-512; required by the SASL protocols.",
-    )
-    kafka_sasl_password: SecretStr | None = Field(
-        default=None,
-        validation_alias="KAFKA_SASL_PASSWORD",
-        description="Password for SASL/SCRAM-SHA-512; never logged.",
-    )
     artifacts_uri: str = Field(
         validation_alias="ARTIFACTS_URI",
         description="Folder for artifacts, the URI (file:///…, s3://…) that the services use too.",
@@ -86,31 +64,7 @@ class ServingSettings(BaseSettings):
             raise ValueError("give a URI with a scheme, for example file:///var/lib/pioneer")
         return value.rstrip("/")
 
-    @model_validator(mode="after")
-    def _sasl_is_complete(self) -> Self:
-        if self.kafka_security_protocol.startswith("SASL") and not (
-            self.kafka_sasl_username and self.kafka_sasl_password
-        ):
-            raise ValueError(
-                f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs "
-                "KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
-            )
-        return self
-
 
 def kafka_client(settings: ServingSettings) -> dict[str, Any]:
     """What every aiokafka client of this server is made with."""
-    protocol = settings.kafka_security_protocol
-    options: dict[str, Any] = {
-        "bootstrap_servers": settings.kafka_bootstrap_servers.split(","),
-        "client_id": "pioneer-serving",
-        "security_protocol": protocol,
-        "retry_backoff_ms": _RETRY_MS,
-    }
-    if protocol.endswith("SSL"):
-        options["ssl_context"] = ssl.create_default_context()
-    if protocol.startswith("SASL") and settings.kafka_sasl_password:
-        options["sasl_mechanism"] = "SCRAM-SHA-512"
-        options["sasl_plain_username"] = settings.kafka_sasl_username
-        options["sasl_plain_password"] = settings.kafka_sasl_password.get_secret_value()
-    return options
+    return client_options(settings) | {"client_id": "pioneer-serving"}

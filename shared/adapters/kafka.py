@@ -7,7 +7,8 @@ handled goes to ``<topic>.dlq`` with its reason, and the consumer goes on.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -118,6 +119,22 @@ class EventPublisher:
             )
         except KafkaError as error:
             raise TransientError(f"cannot publish {event.topic} {event.id}: {error!r}") from error
+
+
+@asynccontextmanager
+async def publishing(settings: ServiceSettings, *, source: str) -> AsyncGenerator[EventPublisher]:
+    """A connected publisher for a process that is no service. Raises TransientError."""
+    broker = make_broker(settings, service=source)
+    try:
+        try:
+            await broker.connect()
+        except KafkaError as error:
+            raise TransientError(
+                f"Kafka at {settings.kafka_bootstrap_servers} does not answer: {error}"
+            ) from error
+        yield EventPublisher(broker, source=source)
+    finally:
+        await broker.stop()
 
 
 def cloud_event_headers(event: Event, *, source: str, now: datetime) -> dict[str, str]:

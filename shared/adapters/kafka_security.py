@@ -5,10 +5,10 @@ from typing import Any
 
 from faststream.security import BaseSecurity, SASLScram512
 
-from shared.settings import ServiceSettings
+from shared.settings import KafkaSettings
 
 
-def broker_security(settings: ServiceSettings) -> BaseSecurity | None:
+def broker_security(settings: KafkaSettings) -> BaseSecurity | None:
     """For a FastStream broker."""
     context = _context(settings)
     if settings.kafka_sasl_username and settings.kafka_sasl_password:
@@ -21,7 +21,7 @@ def broker_security(settings: ServiceSettings) -> BaseSecurity | None:
     return BaseSecurity(use_ssl=True, ssl_context=context) if context else None
 
 
-def client_options(settings: ServiceSettings) -> dict[str, Any]:
+def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """For an aiokafka client: the address and the security."""
     options: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap_servers,
@@ -37,6 +37,6 @@ def client_options(settings: ServiceSettings) -> dict[str, Any]:
     return options
 
 
-def _context(settings: ServiceSettings) -> ssl.SSLContext | None:
+def _context(settings: KafkaSettings) -> ssl.SSLContext | None:
     encrypted = settings.kafka_security_protocol.endswith("SSL")
     return ssl.create_default_context() if encrypted else None

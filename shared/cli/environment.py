@@ -6,10 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from shared.adapters import mongo
-from shared.adapters.kafka import EventPublisher, make_broker
 from shared.adapters.mongo import MongoDocuments
 from shared.errors import BadSettings
-from shared.ports import Publisher
 from shared.settings import ServiceSettings, default_home, load_settings
 
 FILE = "environment"
@@ -44,17 +42,6 @@ def client_settings() -> ServiceSettings:
         return load_settings(ServiceSettings)
     except BadSettings as error:
         raise BadSettings(f"{error} Or start everything here with: pioneer up") from None
-
-
-@asynccontextmanager
-async def publishing() -> AsyncGenerator[Publisher]:
-    """A connected publisher."""
-    broker = make_broker(client_settings(), service="cli")
-    await broker.connect()
-    try:
-        yield EventPublisher(broker, source="cli")
-    finally:
-        await broker.stop()
 
 
 @asynccontextmanager

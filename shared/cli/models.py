@@ -11,7 +11,8 @@ from rich.table import Table
 
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.adapters.checkpoint_import import import_checkpoint
-from shared.cli.environment import client_settings, publishing, reading
+from shared.adapters.kafka import publishing
+from shared.cli.environment import client_settings, reading
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
 from shared.domain.rows import EvalPart, EvalRow, Row, dump_rows
@@ -135,7 +136,7 @@ def _stored_evaluation(
 
 
 async def _publish(event: ModelRegistered) -> None:
-    async with publishing() as publisher:
+    async with publishing(client_settings(), source="cli") as publisher:
         await publisher.publish(event)
 
 

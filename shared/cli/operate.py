@@ -8,8 +8,9 @@ from uuid import uuid4
 import typer
 from pydantic import ValidationError
 
+from shared.adapters.kafka import publishing
 from shared.adapters.kafka_reader import LOOP_TOPICS, reading_topics
-from shared.cli.environment import client_settings, publishing
+from shared.cli.environment import client_settings
 from shared.cli.narrate import narrate
 from shared.events import (
     TOPICS,
@@ -53,7 +54,7 @@ def dead_letters() -> None:
 
 
 async def _publish(event: Event) -> None:
-    async with publishing() as publisher:
+    async with publishing(client_settings(), source="cli") as publisher:
         await publisher.publish(event)
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from shared.adapters.artifacts import FsspecArtifacts
-from shared.adapters.kafka import EventPublisher, make_broker
+from shared.adapters.kafka import publishing
 from shared.adapters.kafka_reader import LOOP_TOPICS, reading_topics
 from shared.adapters.mongo import MongoDocuments
 from shared.adapters.ray_compute import RayCompute
@@ -178,14 +178,9 @@ class Storyteller:
 
     async def publish(self, events: Iterable[Event]) -> None:
         settings = ServiceSettings.model_validate(self.variables)
-        broker = make_broker(settings, service="test")
-        await broker.connect()
-        publisher = EventPublisher(broker, source="test")
-        try:
+        async with publishing(settings, source="test") as publisher:
             for event in events:
                 await publisher.publish(event)
-        finally:
-            await broker.stop()
 
     async def deploy(self) -> None:
         """Register the weak model under this story's name."""

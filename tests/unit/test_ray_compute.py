@@ -58,7 +58,14 @@ async def test_submit_writes_the_spec_and_asks_with_the_token(store: FsspecArtif
 @pytest.mark.parametrize("code", [400, 500])
 async def test_a_second_submit_is_harmless(store: FsspecArtifacts, code: int) -> None:
     text = "ValueError: Job with submission_id job-1 already exists. Please use a different one."
-    await compute(store, lambda _: httpx.Response(code, text=text)).submit("job-1", SPEC)
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.method)
+        return httpx.Response(code, text=text)
+
+    await compute(store, answer).submit("job-1", SPEC)
+    assert asked == ["POST"]
 
 
 async def test_a_job_that_has_a_result_is_not_submitted(store: FsspecArtifacts) -> None:
