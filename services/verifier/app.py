@@ -26,7 +26,8 @@ def create_app(settings: VerifierSettings) -> AsgiFastStream:
 
 def wire(settings: VerifierSettings, parts: Parts, clock: Clock) -> Sequence[Loop]:
     """Connect handlers to topics; returns the loops the service must run."""
-    handlers = VerifierHandlers(parts.publisher, parts.artifacts, Limits(epsilon=settings.epsilon))
+    limits = Limits(epsilon=settings.epsilon, assurance=settings.assurance)
+    handlers = VerifierHandlers(parts.publisher, parts.artifacts, limits)
     watcher = JobWatcher(
         service=NAME,
         documents=parts.documents,

@@ -21,3 +21,8 @@ class VerifierSettings(ServiceSettings):
         description="Most examples of any evaluation set that were right before and may be wrong "
         "now (the paper's ε).",
     )
+    assurance: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        default=0.8,
+        description="Probability, as far as the sets can tell, with which a promotion must raise "
+        "the accuracy on traffic.",
+    )

@@ -8,10 +8,14 @@ from pydantic import Field
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a candidate must keep to; ``epsilon``: most right-before-wrong-now rows (paper §1)."""
+    """What a candidate must keep to; ``epsilon``: most right-before-wrong-now rows (paper §1).
+
+    ``assurance``: with which probability, 0.5 to 1, accuracy on the traffic must have risen.
+    """
 
     epsilon: int = 2
     target: float = 0.96
+    assurance: float = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +34,20 @@ class SetReport:
 
 
 @dataclass(frozen=True, slots=True)
+class TrafficGain:
+    """Estimated change of accuracy on the whole traffic, and its lower bound, both -1 to 1."""
+
+    mean: float
+    at_least: float
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationReport:
     """All sets of one candidate.
 
     ``heldout`` are failures nothing was trained on, ``regression`` passing traffic, ``earlier`` the
     evaluation sets of every earlier checkpoint. ``mcnemar_p`` is exact and two-sided over all rows.
+    ``traffic`` is None where the sets do not say which part of traffic they stand for.
     """
 
     candidate: str
@@ -43,6 +56,7 @@ class EvaluationReport:
     earlier: tuple[SetReport, ...]
     mcnemar_p: float
     warnings: tuple[str, ...] = ()
+    traffic: TrafficGain | None = None
 
     @property
     def score(self) -> float:
@@ -78,7 +92,7 @@ class Regressed:
 
 @dataclass(frozen=True, slots=True)
 class NotBetter:
-    """Keeps what was right but repairs nothing that was held out."""
+    """Keeps what was right, but does not show that traffic as a whole got better."""
 
     report: EvaluationReport
     kind: Literal["not_better"] = "not_better"

@@ -58,13 +58,17 @@ class EvalPart(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EvalRow:
-    """A row of an evaluation set. ``right_before`` is what production recorded of the parent."""
+    """A row of an evaluation set. ``right_before`` is what production recorded of the parent.
+
+    ``weight``: how many traces it stands for; 0 when that is not known.
+    """
 
     id: str
     text: str
     target: str
     part: EvalPart
     right_before: bool
+    weight: float = 0.0
 
 
 AnyRow = TypeVar("AnyRow", Row, FailureRow, TrainingRow, EvalRow)

@@ -1,4 +1,4 @@
-"""What may be learned from a judged trace, and why: one verdict for each row (paper §2.6 step 2)."""
+"""What may be learned from a judged trace: one verdict for each row (paper §2.6 step 2)."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.verifier.domain.power import mcnemar_p, power_warning
-from shared.domain.evaluation import EvaluationReport, Limits, SetReport
+from services.verifier.domain.traffic import traffic_gain
+from shared.domain.evaluation import EvaluationReport, Limits, SetReport, TrafficGain
 from shared.domain.rows import EvalPart, EvalRow
 from shared.errors import BadInput
 
@@ -62,6 +63,7 @@ def evaluate(
         earlier=earlier,
         mcnemar_p=_p_value([*parts, *older.values()]),
         warnings=_warnings(heldout, (regression, *earlier), limits),
+        traffic=_traffic(sets.current, heldout, [regression, *earlier], limits),
     )
 
 
@@ -100,6 +102,17 @@ def _count(name: str, outcomes: Sequence[_Outcome]) -> SetReport:
         right_after=sum(o.after for o in outcomes),
         regressed=tuple(o.row.id for o in outcomes if o.before and not o.after),
     )
+
+
+def _traffic(
+    current: Sequence[EvalRow], heldout: SetReport, guarded: list[SetReport], limits: Limits
+) -> TrafficGain | None:
+    failed = sum(row.weight for row in current if row.part is EvalPart.HELDOUT)
+    passed = sum(row.weight for row in current if row.part is EvalPart.REGRESSION)
+    if not failed or not passed:
+        return None
+    share = failed / (failed + passed)
+    return traffic_gain(heldout, guarded, failure_share=share, assurance=limits.assurance)
 
 
 def _p_value(sets: Sequence[Sequence[_Outcome]]) -> float:

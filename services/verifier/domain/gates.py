@@ -13,11 +13,16 @@ from shared.domain.evaluation import (
 
 
 def judge(report: EvaluationReport, limits: Limits) -> Verdict:
-    """Admitted only within ε on each set by itself and better than before on the held-out part."""
+    """Admitted only within ε on each set by itself, and better than before.
+
+    Better: more held-out failures are right, and so is traffic as a whole, as far as can be told.
+    """
     broken = tuple(s.name for s in _sets(report) if s.regressions > limits.epsilon)
     if broken:
         return Regressed(report, broken)
     if report.heldout.right_after <= report.heldout.right_before:
+        return NotBetter(report)
+    if report.traffic and report.traffic.at_least <= 0:
         return NotBetter(report)
     return Admitted(report)
 
@@ -28,7 +33,7 @@ def explain(verdict: Verdict) -> str:
         case Admitted(report):
             return f"admitted: {_repaired(report)} and {_broken(_worst(report))}"
         case NotBetter(report):
-            return f"not better: {_repaired(report)}; {_broken(_worst(report))}"
+            return f"not better: {_repaired(report)}; {_broken(_worst(report))}{_traffic(report)}"
         case Regressed(report, names):
             broken = " and ".join(_broken(s) for s in _sets(report) if s.name in names)
             return f"regressed: {broken}; {_repaired(report)}"
@@ -50,6 +55,16 @@ def _repaired(report: EvaluationReport) -> str:
     return (
         f"{heldout.right_after} of {heldout.total} held-out failures are right now "
         f"({heldout.right_before} before)"
+    )
+
+
+def _traffic(report: EvaluationReport) -> str:
+    gain = report.traffic
+    if gain is None:
+        return ""
+    return (
+        f"; accuracy on traffic would change by {100 * gain.mean:+.1f} points, "
+        f"but perhaps only by {100 * gain.at_least:+.1f}"
     )
 
 
