@@ -14,12 +14,16 @@ from shared.domain.artifacts import ArtifactRef
 from shared.domain.evaluation import EvaluationReport
 from shared.domain.ids import derive_id
 from shared.domain.lineage import DeployedModel
+from shared.domain.patterns import Character, Remedy, RootCause, Standing
 from shared.domain.pipeline import DataSpec, Recipe
 from shared.domain.tasks import Task
 from shared.domain.traces import Verdict
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Endpoint = Annotated[
+    str, StringConstraints(pattern=r"^https?://[^\s/?#]+[^\s?#]*$", max_length=500)
+]
 
 
 class Event(BaseModel):
@@ -55,7 +59,10 @@ class TraceLogged(Event):
 
 
 class FeedbackGiven(Event):
-    """A judgement of one trace. ``human`` supersedes every automatic judgement."""
+    """A judgement of one trace. ``human`` supersedes every automatic judgement.
+
+    ``corrector`` names who or what judged, so that two voices can be told apart.
+    """
 
     topic: ClassVar[str] = "inference.feedback"
     trace_id: Id
@@ -63,8 +70,9 @@ class FeedbackGiven(Event):
     corrected_output: str | None = Field(default=None, max_length=20_000)
     human: bool = False
     reason: str = Field(default="", max_length=4_000)
+    corrector: str | None = Field(default=None, max_length=200)
 
-    @field_validator("corrected_output")
+    @field_validator("corrected_output", "corrector")
     @classmethod
     def _blank_is_none(cls, value: str | None) -> str | None:
         return (value or "").strip() or None
@@ -74,7 +82,10 @@ class FeedbackGiven(Event):
 
 
 class ModelRegistered(Event):
-    """A model that is already in production and shall be improved from now on."""
+    """A model that is already in production and shall be improved from now on.
+
+    ``endpoint``: where it answers over HTTP, for probes; ``{endpoint}/classify`` is asked.
+    """
 
     topic: ClassVar[str] = "model.registered"
     task: Task
@@ -82,6 +93,7 @@ class ModelRegistered(Event):
     adapter: ArtifactRef
     training_set: ArtifactRef | None = None
     evaluation_set: ArtifactRef | None = None
+    endpoint: Endpoint | None = None
 
 
 class ImprovementRequested(Event):
@@ -98,6 +110,15 @@ class RollbackRequested(Event):
     reason: str = "requested by an operator"
 
 
+class TraceReleased(Event):
+    """A human took a trace out of quarantine: it may be learned from, whatever triage says."""
+
+    topic: ClassVar[str] = "trace.released"
+    trace_id: Id
+    by: str = Field(min_length=1, max_length=200)
+    reason: str = Field(min_length=1, max_length=4_000)
+
+
 # Diagnoser → controller
 
 
@@ -107,6 +128,9 @@ class PatternSummary(BaseModel):
     name: str
     size: int
     share: float
+    cause: RootCause = RootCause.UNCLEAR
+    character: Character | None = None
+    standing: Standing = Standing.UNTESTED
 
 
 class FailuresDiagnosed(Event):
@@ -114,7 +138,9 @@ class FailuresDiagnosed(Event):
 
     ``diagnosis`` is a folder: ``patterns.json``, ``repair.jsonl``, ``passes.jsonl`` and
     ``embeddings.npy`` (rows: repair, then passes). ``evaluation_set`` holds the held-out failures
-    and the regression set.
+    and the regression set. ``quarantined`` of the ``failures`` are poison. Nothing can be learned
+    when ``repair`` or ``heldout`` is 0; the evaluation set may be empty then. ``remedies`` are
+    cheapest first, each failure counted for one of them.
     """
 
     topic: ClassVar[str] = "failures.diagnosed"
@@ -122,10 +148,12 @@ class FailuresDiagnosed(Event):
     diagnosis: ArtifactRef
     evaluation_set: ArtifactRef
     failures: int = Field(ge=1)
-    repair: int = Field(ge=1)
-    heldout: int = Field(ge=1)
+    repair: int = Field(ge=0)
+    heldout: int = Field(ge=0)
     regression: int = Field(ge=0)
+    quarantined: int = Field(default=0, ge=0)
     patterns: tuple[PatternSummary, ...]
+    remedies: tuple[Remedy, ...] = ()
     inference_seconds: float = 0.0
 
 
@@ -282,12 +310,15 @@ class ModelRolledBack(Event):
 
 
 class RunClosed(Event):
-    """A run has ended. ``declined`` runs never began: another one was active."""
+    """A run has ended. ``declined`` runs never began: another one was active.
+
+    ``not_trained``: training is not the remedy, ``reason`` says what is.
+    """
 
     topic: ClassVar[str] = "run.closed"
     run_id: Id
     diagnosis_event: Id
-    outcome: Literal["promoted", "not_promoted", "failed", "declined"]
+    outcome: Literal["promoted", "not_promoted", "not_trained", "failed", "declined"]
     reason: str
     iterations: int
     seconds: float
@@ -299,6 +330,7 @@ EVENTS: tuple[type[Event], ...] = (
     ModelRegistered,
     ImprovementRequested,
     RollbackRequested,
+    TraceReleased,
     FailuresDiagnosed,
     IterationRequested,
     TrainingSetSynthesized,

@@ -4,9 +4,9 @@ A spec carries references only. ``shared.jobs`` runs it inside Ray; this module 
 so that services can speak of work without being able to do it.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.pipeline import Recipe
@@ -18,18 +18,33 @@ class _Frozen(BaseModel):
 
 
 class EmbedSpec(_Frozen):
-    """Embed the ``text`` of every row of a JSONL artifact with the base encoder."""
+    """Embed the ``text`` of every row of a JSONL artifact; with ``adapter`` also classify it.
+
+    Without ``base_model`` the adapter's own encoder embeds, in the same pass.
+    """
 
     kind: Literal["embed"] = "embed"
-    base_model: str
+    base_model: str | None = None
+    adapter: ArtifactRef | None = None
     texts: ArtifactRef
+
+    @model_validator(mode="after")
+    def _has_a_model(self) -> Self:
+        if self.base_model is None and self.adapter is None:
+            raise ValueError("base_model and adapter are both missing: give at least one")
+        return self
 
 
 class EmbedResult(_Frozen):
-    """``embeddings``: .npy, float32 [rows, dim], rows L2-normalised, in the order of the texts."""
+    """Matrices in .npy, a row for each text in order.
+
+    ``embeddings``: float32 [rows, dim], L2-normalised. ``probabilities``: float16 [rows, labels],
+    softmax in the order of the task's labels; None when no adapter was given.
+    """
 
     kind: Literal["embed"] = "embed"
     embeddings: ArtifactRef
+    probabilities: ArtifactRef | None = None
     inference_seconds: float = 0.0
 
 
@@ -41,11 +56,15 @@ class CandidateSpec(_Frozen):
 
 
 class TrainSpec(_Frozen):
-    """Train every candidate from its base model on one training set, in parallel."""
+    """Train every candidate from its base model on one training set, in parallel.
+
+    ``parent`` is the deployed adapter; only strategies that keep to its answers read it.
+    """
 
     kind: Literal["train"] = "train"
     task: Task
     training_set: ArtifactRef
+    parent: ArtifactRef | None = None
     candidates: tuple[CandidateSpec, ...]
 
 

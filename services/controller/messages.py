@@ -4,7 +4,7 @@ from datetime import datetime
 
 from services.controller.domain.registry import ModelRecord, deployed
 from services.controller.domain.run import Run
-from services.controller.domain.states import Declined, Failed, Iterating, NotPromoted, Promoted
+from services.controller.domain.states import Ending, Iterating, NeverBegun
 from shared.domain.ids import derive_id
 from shared.events import IterationRequested, ModelPromoted, ModelRolledBack, RunClosed
 
@@ -50,9 +50,7 @@ def model_rolled_back(record: ModelRecord) -> ModelRolledBack:
     )
 
 
-def run_closed(
-    run: Run, ended: Promoted | NotPromoted | Failed | Declined, now: datetime
-) -> RunClosed:
+def run_closed(run: Run, ended: Ending | NeverBegun, now: datetime) -> RunClosed:
     return RunClosed(
         id=derive_id("closed", run.id),
         model=run.model,

@@ -7,7 +7,7 @@ does that first, under the run's id as cause: done twice, it has the effect of o
 import logging
 from datetime import timedelta
 
-from services.controller.domain import policy, registry
+from services.controller.domain import policy, registry, remedy
 from services.controller.domain import run as run_domain
 from services.controller.domain.decision import Iterate, Promote, Stop
 from services.controller.domain.policy import Budget
@@ -39,6 +39,7 @@ class Runs:
         *,
         limits: Limits,
         budget: Budget,
+        sufficient_remedy: float = remedy.SUFFICIENT,
     ) -> None:
         self._runs = runs
         self._models = models
@@ -46,6 +47,7 @@ class Runs:
         self._clock = clock
         self._limits = limits
         self._budget = budget
+        self._sufficient_remedy = sufficient_remedy
 
     async def begin(self, event: FailuresDiagnosed) -> None:
         """Start a run for a diagnosis, or decline it with a reason. Raises UnknownThing."""
@@ -56,18 +58,20 @@ class Runs:
         record = await self._record(event.model)
         parent = deployed(record.state)
         now = self._clock()
-        plan = policy.first_plan(parent, failures=event.failures, repair=event.repair)
         holder = await self._holder(event.model, run_id)
         if holder != run_id:
             reason = f"run {holder} is active for model {event.model!r}"
             run = run_domain.decline(event, parent, reason, now)
+        elif why := remedy.why_not_train(event, sufficient=self._sufficient_remedy):
+            run = run_domain.leave_untrained(event, parent, why, now)
         else:
+            plan = policy.first_plan(parent, failures=event.failures, repair=event.repair)
             run = run_domain.begin(event, parent, plan, now)
         match run.state:
             case Iterating():
                 await self._runs.create(run.id, run, [iteration_requested(run, run.state)])
             case ended:
-                logger.warning("run %s declined: %s", run.id, ended.reason)
+                logger.warning("run %s ends as %s: %s", run.id, ended.kind, ended.reason)
                 await self._runs.create(run.id, run, [run_closed(run, ended, now)])
                 await self._leases.give_back(run.model, run.id)
 

@@ -7,12 +7,14 @@ from functools import partial
 from faststream.asgi import AsgiFastStream
 
 from services.diagnoser.adapters.mongo_traces import MongoTraces
-from services.diagnoser.diagnosis import Diagnosis, SplitPolicy, TriggerPolicy
+from services.diagnoser.diagnosis import Diagnosis, TriggerPolicy
+from services.diagnoser.domain.findings import SplitPolicy
 from services.diagnoser.handlers import DiagnoserHandlers
 from services.diagnoser.ingest import Ingest
 from services.diagnoser.models import KnownModels
 from services.diagnoser.ports import TraceStore
 from services.diagnoser.settings import DiagnoserSettings
+from services.diagnoser.snapshots import Snapshots
 from shared.adapters.kafka import bury, subscribe
 from shared.adapters.kafka_batches import subscribe_batches
 from shared.events import (
@@ -22,6 +24,7 @@ from shared.events import (
     ModelRolledBack,
     RunClosed,
     TraceLogged,
+    TraceReleased,
 )
 from shared.parts import Parts, RealParts, utc_now
 from shared.ports import Clock
@@ -53,7 +56,7 @@ def wire(
         documents=parts.documents,
         compute=parts.compute,
         clock=clock,
-        on_success=diagnosis.publish,
+        on_success=lambda job, result: diagnosis.on_done(job, result, watcher),
         on_failure=diagnosis.give_up,
     )
     _subscribe(settings, parts, DiagnoserHandlers(ingest, models, clock))
@@ -89,6 +92,7 @@ def _subscribe(settings: DiagnoserSettings, parts: Parts, handlers: DiagnoserHan
     on(ModelRolledBack, handlers.on_deployed)
     on(ImprovementRequested, handlers.on_improvement_requested)
     on(RunClosed, handlers.on_run_closed)
+    on(TraceReleased, handlers.on_trace_released)
 
 
 def _diagnosis(
@@ -112,6 +116,10 @@ def _diagnosis(
         splits=SplitPolicy(
             heldout_share=settings.heldout_share,
             regression_share=settings.regression_share,
+        ),
+        snapshots=Snapshots(
+            traces,
+            parts.artifacts,
             max_failures=settings.max_failures,
             max_passes=settings.max_passes,
         ),

@@ -1,39 +1,43 @@
-"""A diagnosis from trigger to event: snapshot the failures, embed them on Ray, publish patterns."""
+"""A diagnosis from trigger to event: embed the traces, find what is wrong, probe, publish."""
 
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from io import BytesIO
 
-import numpy as np
 from pydantic import TypeAdapter
 
-from services.diagnoser.domain.splits import regression_set, split_failures, training_pool
-from services.diagnoser.domain.taxonomy import find_patterns
+from services.diagnoser import diagnosis_files
+from services.diagnoser.domain.findings import Findings, SplitPolicy, diagnose
 from services.diagnoser.domain.triggers import should_diagnose
 from services.diagnoser.models import KnownModels, ModelView, OpenDiagnosis
 from services.diagnoser.ports import TraceStore
-from shared.domain.artifacts import ArtifactRef
+from services.diagnoser.snapshots import Snapshot, Snapshots
 from shared.domain.ids import derive_id
 from shared.domain.lineage import DeployedModel
-from shared.domain.patterns import ErrorPattern
-from shared.domain.rows import EvalPart, EvalRow, FailureRow, Row, dump_rows
-from shared.domain.traces import JudgedTrace
+from shared.domain.rows import EvalRow, dump_rows, load_rows
 from shared.errors import BadInput, Conflict
-from shared.events import FailuresDiagnosed, PatternSummary
-from shared.job_specs import EmbedResult, EmbedSpec, JobResult
+from shared.events import FailuresDiagnosed
+from shared.job_specs import (
+    EmbedResult,
+    EmbedSpec,
+    EvaluateResult,
+    EvaluateSpec,
+    JobResult,
+    ModelSpec,
+)
 from shared.logs import log_context
 from shared.ports import ArtifactStore, Clock, Publisher
-from shared.tasks import behaviour
 from shared.watcher import Job, JobWatcher
 
 logger = logging.getLogger(__name__)
 
 # A run that goes on is not disturbed by it: the controller knows the diagnosis by its id.
 ASK_AGAIN_AFTER = timedelta(hours=1)
+
+_DEPLOYED = "deployed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +50,15 @@ class TriggerPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class SplitPolicy:
-    """How failures become a repair part, a held-out part and a regression set."""
-
-    heldout_share: float = 0.35
-    regression_share: float = 0.5
-    max_failures: int = 100_000
-    max_passes: int = 5_000
-    seed: int = 17
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What one diagnosis looks at, frozen when it was triggered."""
+class Draft:
+    """A diagnosis whose probes the deployed model has yet to answer."""
 
     diagnosis_id: str
-    deployed: DeployedModel
-    failures: ArtifactRef
-    passes: ArtifactRef
-    event_id: str
+    event: FailuresDiagnosed
 
 
 _SNAPSHOT = TypeAdapter(Snapshot)
-_TRACES = TypeAdapter(list[JudgedTrace])
+_DRAFT = TypeAdapter(Draft)
 
 
 class Diagnosis:
@@ -84,7 +74,8 @@ class Diagnosis:
         clock: Clock,
         triggers: TriggerPolicy,
         splits: SplitPolicy,
-        embedding_model: str,
+        snapshots: Snapshots,
+        embedding_model: str | None,
     ) -> None:
         self._traces = traces
         self._models = models
@@ -93,6 +84,7 @@ class Diagnosis:
         self._clock = clock
         self._triggers = triggers
         self._splits = splits
+        self._snapshots = snapshots
         self._embedding_model = embedding_model
 
     async def start_due(self, watcher: JobWatcher) -> None:
@@ -140,33 +132,59 @@ class Diagnosis:
         job_id = derive_id("embed", opened.id)
         if await watcher.knows(job_id):
             return
-        version = deployed.version.number
-        failures = await self._traces.failures(deployed.name, version, self._splits.max_failures)
-        passes = await self._traces.passes(deployed.name, version, self._splits.max_passes)
-        failures = _learnable(failures, deployed)
-        passes = _learnable(passes, deployed)
-        rows = [Row(t.id, t.text, t.corrected) for t in (*failures, *passes)]
-        texts = await asyncio.to_thread(self._artifacts.put, dump_rows(rows), name="texts.jsonl")
-        snapshot = Snapshot(
-            diagnosis_id=opened.id,
-            deployed=deployed,
-            failures=self._put_traces(failures, "failures.json"),
-            passes=self._put_traces(passes, "passes.json"),
-            event_id=opened.event_id,
+        snapshot, texts = await self._snapshots.take(opened, deployed)
+        spec = EmbedSpec(
+            base_model=self._embedding_model, adapter=deployed.version.adapter, texts=texts
         )
-        spec = EmbedSpec(base_model=self._embedding_model, texts=texts)
         cause = _SNAPSHOT.dump_json(snapshot).decode()
         await watcher.submit(Job(job_id, deployed.name, run_id=None, cause=cause, spec=spec))
-        logger.info("diagnosis of %d failures and %d passes began", len(failures), len(passes))
 
-    async def publish(self, job: Job, result: JobResult) -> None:
-        """Turn embeddings into patterns and splits, store them, publish. Raises BadInput."""
-        if not isinstance(result, EmbedResult):
-            raise BadInput(f"job {job.id} gave a {result.kind} result, not embeddings")
-        snapshot = _SNAPSHOT.validate_json(job.cause)
-        event = await asyncio.to_thread(self._diagnose, snapshot, result)
-        view = await self._models.get(job.model)
-        if view and view.open and view.open.id == snapshot.diagnosis_id:
+    async def on_done(self, job: Job, result: JobResult, watcher: JobWatcher) -> None:
+        """Turn embeddings into findings, and answers to probes into the event. Raises BadInput."""
+        match result:
+            case EmbedResult():
+                await self._found(_SNAPSHOT.validate_json(job.cause), result, watcher)
+            case EvaluateResult():
+                draft = _DRAFT.validate_json(job.cause)
+                outputs = await asyncio.to_thread(self._outputs, result)
+                await self._publish(draft.diagnosis_id, self._with(draft.event, result), outputs)
+            case _:
+                raise BadInput(f"job {job.id} gave a {result.kind} result, which nobody asked for")
+
+    async def _found(
+        self, snapshot: Snapshot, embedded: EmbedResult, watcher: JobWatcher
+    ) -> None:
+        findings = await asyncio.to_thread(self._diagnose, snapshot, embedded)
+        name = snapshot.deployed.name
+        await self._traces.record_triage(
+            findings.triaged.verdicts,
+            model=name,
+            diagnosis_id=snapshot.diagnosis_id,
+            now=self._clock(),
+        )
+        event = await asyncio.to_thread(self._event, snapshot, findings, embedded)
+        if not findings.probes:
+            await self._publish(snapshot.diagnosis_id, event, {})
+            return
+        draft = Draft(snapshot.diagnosis_id, event)
+        probes = diagnosis_files.put_probes(self._artifacts, findings.probes)
+        deployed = ModelSpec(id=_DEPLOYED, adapter=snapshot.deployed.version.adapter)
+        await watcher.submit(
+            Job(
+                derive_id("probe", snapshot.diagnosis_id),
+                name,
+                run_id=None,
+                cause=_DRAFT.dump_json(draft).decode(),
+                spec=EvaluateSpec(models=(deployed,), sets=(probes,)),
+            )
+        )
+
+    async def _publish(
+        self, diagnosis_id: str, draft: FailuresDiagnosed, outputs: Mapping[str, str]
+    ) -> None:
+        event = await asyncio.to_thread(diagnosis_files.finish, self._artifacts, draft, outputs)
+        view = await self._models.get(event.model)
+        if view and view.open and view.open.id == diagnosis_id:
             await self._models.save(replace(view, open=self._asked(view.open, event)))
         await self._publisher.publish(event)
         logger.info("%d patterns in %d failures", len(event.patterns), event.failures)
@@ -183,98 +201,55 @@ class Diagnosis:
         return replace(opened, event=event.model_dump_json(), asked_at=self._clock())
 
     async def give_up(self, job: Job, reason: str) -> None:
-        """A diagnosis that cannot be made ends; new failures will start another."""
+        """A diagnosis that cannot be made ends; new failures will start another.
+
+        When only the probes could not be asked, it is published with its patterns untested.
+        """
+        if job.spec.kind == "evaluate":
+            draft = _DRAFT.validate_json(job.cause)
+            logger.error("probes of diagnosis %s not answered: %s", draft.diagnosis_id, reason)
+            await self._publish(draft.diagnosis_id, draft.event, {})
+            return
         snapshot = _SNAPSHOT.validate_json(job.cause)
         logger.error("diagnosis %s given up: %s", snapshot.diagnosis_id, reason)
         view = await self._models.get(job.model)
         if view and view.open and view.open.id == snapshot.diagnosis_id:
             await self._models.save(replace(view, open=None, diagnosed_until=view.open.as_of))
 
-    def _diagnose(self, snapshot: Snapshot, result: EmbedResult) -> FailuresDiagnosed:
-        failures = _TRACES.validate_json(self._artifacts.get(snapshot.failures))
-        passes = _TRACES.validate_json(self._artifacts.get(snapshot.passes))
-        vectors = _load_matrix(self._artifacts.get(result.embeddings))
-        place = {t.id: i for i, t in enumerate((*failures, *passes))}
-        patterns = find_patterns(failures, vectors[: len(failures)])
-        repair, heldout = split_failures(
-            failures, heldout_share=self._splits.heldout_share, seed=self._splits.seed
-        )
-        if not repair or not heldout:
-            raise BadInput(
-                f"{len(failures)} failures cannot be split into a repair and a held-out part: "
-                "they are near-duplicates of each other, collect more"
-            )
-        regression = regression_set(
-            passes,
-            repair,
-            heldout_size=len(heldout),
-            share=self._splits.regression_share,
-            seed=self._splits.seed,
-        )
-        pool = training_pool(passes, [t.text for t in (*heldout, *regression)])
-        kept = vectors[[place[t.id] for t in (*repair, *pool)]]
-        diagnosis = self._artifacts.put_folder(
-            _diagnosis_files(patterns, repair, pool, kept), name="diagnosis"
-        )
-        rows = [_eval_row(t, EvalPart.HELDOUT) for t in heldout]
-        rows += [_eval_row(t, EvalPart.REGRESSION) for t in regression]
+    def _diagnose(self, snapshot: Snapshot, embedded: EmbedResult) -> Findings:
+        earlier = [
+            row.text
+            for ref in snapshot.deployed.earlier_evaluations
+            for row in load_rows(self._artifacts.get(ref), EvalRow)
+        ]
+        traffic = self._snapshots.traffic(snapshot, embedded)
+        return diagnose(traffic, self._splits, measured=earlier)
+
+    def _event(
+        self, snapshot: Snapshot, findings: Findings, embedded: EmbedResult
+    ) -> FailuresDiagnosed:
+        rows = findings.evaluation_rows(passing=snapshot.passing)
         return FailuresDiagnosed(
             id=snapshot.event_id,
             model=snapshot.deployed.name,
             deployed_version=snapshot.deployed.version.number,
-            diagnosis=diagnosis,
+            diagnosis=diagnosis_files.write(self._artifacts, findings),
             evaluation_set=self._artifacts.put(dump_rows(rows), name="evaluation.jsonl"),
-            failures=len(failures),
-            repair=len(repair),
-            heldout=len(heldout),
-            regression=len(regression),
-            patterns=tuple(
-                PatternSummary(name=p.name, size=p.size, share=p.share) for p in patterns
-            ),
-            inference_seconds=result.inference_seconds,
+            failures=findings.failures,
+            repair=len(findings.repair),
+            heldout=len(findings.heldout),
+            regression=len(findings.regression),
+            quarantined=findings.quarantined,
+            patterns=diagnosis_files.summaries(findings.patterns, {}),
+            remedies=findings.remedies,
+            inference_seconds=embedded.inference_seconds,
         )
 
-    def _put_traces(self, traces: list[JudgedTrace], name: str) -> ArtifactRef:
-        return self._artifacts.put(_TRACES.dump_json(traces), name=name)
+    def _outputs(self, result: EvaluateResult) -> dict[str, str]:
+        """The deployed model's answers by probe id; none when it could not be loaded."""
+        lines = self._artifacts.get(result.predictions).splitlines()
+        return {row["id"]: row["output"] for row in map(json.loads, lines)}
 
-
-def _diagnosis_files(
-    patterns: tuple[ErrorPattern, ...],
-    repair: list[JudgedTrace],
-    pool: list[JudgedTrace],
-    vectors: np.ndarray,
-) -> dict[str, bytes]:
-    pattern_of = {member: p.id for p in patterns for member in p.members}
-    matrix = BytesIO()
-    np.save(matrix, vectors.astype(np.float32))
-    return {
-        "patterns.json": json.dumps([asdict(p) for p in patterns], ensure_ascii=False).encode(),
-        "repair.jsonl": dump_rows(
-            FailureRow(t.id, t.text, t.corrected, t.output, pattern_of[t.id]) for t in repair
-        ),
-        "passes.jsonl": dump_rows(Row(t.id, t.text, t.corrected) for t in pool),
-        "embeddings.npy": matrix.getvalue(),
-    }
-
-
-def _eval_row(trace: JudgedTrace, part: EvalPart) -> EvalRow:
-    return EvalRow(
-        trace.id, trace.text, trace.corrected, part, right_before=part is EvalPart.REGRESSION
-    )
-
-
-def _load_matrix(data: bytes) -> np.ndarray:
-    # Never unpickle: the file came from outside this process.
-    return np.load(BytesIO(data), allow_pickle=False)
-
-
-def _learnable(traces: Sequence[JudgedTrace], deployed: DeployedModel) -> list[JudgedTrace]:
-    """Traces by id whose right answer the model can give at all.
-
-    Traces may have come before the model was known, and a fallback answer may have been praised.
-    """
-    objection = behaviour(deployed.task).objection
-    kept = [t for t in traces if objection(t.corrected, deployed.task) is None]
-    if len(kept) < len(traces):
-        logger.warning("%d traces have answers outside the task", len(traces) - len(kept))
-    return sorted(kept, key=lambda trace: trace.id)
+    def _with(self, event: FailuresDiagnosed, result: EvaluateResult) -> FailuresDiagnosed:
+        seconds = event.inference_seconds + result.inference_seconds
+        return event.model_copy(update={"inference_seconds": seconds})

@@ -13,6 +13,7 @@ from shared.events import (
     ModelRolledBack,
     RunClosed,
     TraceLogged,
+    TraceReleased,
 )
 from shared.ports import Clock
 
@@ -30,6 +31,9 @@ class DiagnoserHandlers:
 
     async def on_feedback(self, feedback: Sequence[FeedbackGiven]) -> Mapping[int, PermanentError]:
         return await self._ingest.take_feedback(feedback, self._clock())
+
+    async def on_trace_released(self, event: TraceReleased) -> None:
+        await self._ingest.release(event, self._clock())
 
     async def on_deployed(self, event: ModelPromoted | ModelRolledBack) -> None:
         await self._models.heard(event.deployed, event.deployment, event.occurred_at)

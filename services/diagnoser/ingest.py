@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from services.diagnoser.domain.judging import from_feedback, judge_by_reference, supersede
+from services.diagnoser.domain.opinions import NotedOpinion, opinions_in_feedback
 from services.diagnoser.models import KnownModels
-from services.diagnoser.ports import TraceStore
+from services.diagnoser.ports import StoredTrace, TraceStore
 from shared.domain.lineage import DeployedModel
 from shared.domain.traces import Judgement
 from shared.errors import BadInput, PermanentError, UnknownThing
-from shared.events import FeedbackGiven, TraceLogged
+from shared.events import FeedbackGiven, TraceLogged, TraceReleased
 from shared.tasks import behaviour
 
 # Messages that cannot be taken, by their place in the batch, each with its reason.
@@ -91,29 +92,39 @@ class Ingest:
         known = await self._traces.lookup(sorted({f.trace_id for f in feedback}))
         deployed = await self._models.deployed({f.model for f in feedback})
         refused, parked, judged = Refused(), list[FeedbackGiven](), dict[str, Judgement]()
+        opinions: list[NotedOpinion] = []
         for place, given in enumerate(feedback):
             trace = known.get(given.trace_id)
             if trace is None:
                 parked.append(given)
                 continue
             try:
-                _check_feedback(given, trace.model, deployed.get(given.model))
-                judgement = from_feedback(
-                    trace.output,
-                    given.verdict,
-                    given.corrected_output,
-                    human=given.human,
-                    reason=given.reason,
-                )
+                judgement = _judge(given, trace, deployed.get(given.model))
             except BadInput as error:
                 refused[place] = error
                 continue
             before = judged.get(trace.id, trace.judgement)
             judged[trace.id] = supersede(before, judgement)
+            opinions += opinions_in_feedback(
+                given.id, trace.id, judgement, corrector=given.corrector, standing=trace.judgement
+            )
+        # Before the judgement: it may supersede a reference, which is an opinion as well.
+        await self._traces.note(opinions, known, now)
         await self._traces.judge({k: j for k, j in judged.items() if j != known[k].judgement}, now)
         if park and parked:
             await self._traces.park(parked, now)
         return refused
+
+    async def release(self, event: TraceReleased, now: datetime) -> None:
+        """Take a trace out of quarantine. Raises UnknownThing and BadInput."""
+        known = await self._traces.lookup([event.trace_id])
+        trace = known.get(event.trace_id)
+        if trace and trace.model != event.model:
+            raise BadInput(
+                f"release names model {event.model!r}, "
+                f"but trace {event.trace_id!r} is of {trace.model!r}"
+            )
+        await self._traces.release(event.trace_id, by=event.by, reason=event.reason, now=now)
 
     def _check(self, trace: TraceLogged, model: DeployedModel | None) -> None:
         longest = {
@@ -130,6 +141,17 @@ class Ingest:
                 )
         if model and trace.reference is not None:
             _check_answer(trace.reference, "reference", model)
+
+
+def _judge(given: FeedbackGiven, trace: StoredTrace, model: DeployedModel | None) -> Judgement:
+    _check_feedback(given, trace.model, model)
+    return from_feedback(
+        trace.output,
+        given.verdict,
+        given.corrected_output,
+        human=given.human,
+        reason=given.reason,
+    )
 
 
 def _check_feedback(given: FeedbackGiven, trace_model: str, model: DeployedModel | None) -> None:

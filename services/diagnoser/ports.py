@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain.traces import JudgedTrace, Judgement
+from services.diagnoser.domain.calibration import Outcome
+from services.diagnoser.domain.opinions import NotedOpinion
+from shared.domain.traces import JudgedTrace, Judgement, Opinion, UnjudgedTrace
+from shared.domain.triage import Family, TriageVerdict
 from shared.events import FeedbackGiven, TraceLogged
 
 
@@ -15,8 +18,57 @@ class StoredTrace:
 
     id: str
     model: str
+    model_version: int
     output: str
     judgement: Judgement | None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A human's word that a trace may be learned from."""
+
+    by: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTriage:
+    """What triage said of a trace last, since when, and whether a human released it.
+
+    ``diagnosis_id`` is the diagnosis that came to this verdict first; later ones that agreed with
+    it changed nothing.
+    """
+
+    verdict: TriageVerdict
+    diagnosis_id: str
+    at: datetime
+    release: Release | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRecord:
+    """All that is known of one trace, for a person who asks."""
+
+    trace: UnjudgedTrace
+    model: str
+    model_version: int
+    metadata: Mapping[str, str]
+    judgement: Judgement | None
+    votes: tuple[Opinion, ...]
+    triage: StoredTriage | None
+    release: Release | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedTrace:
+    """A trace that is kept from training. ``corrected`` is what it would have taught."""
+
+    id: str
+    text: str
+    output: str
+    corrected: str | None
+    triage: StoredTriage
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +94,12 @@ class TraceStore(Protocol):
 
     async def judge(self, judgements: Mapping[str, Judgement], now: datetime) -> None:
         """Set the judgement of traces by id."""
+        ...
+
+    async def note(
+        self, opinions: Sequence[NotedOpinion], known: Mapping[str, StoredTrace], now: datetime
+    ) -> None:
+        """Keep opinions of known traces; one whose id is there already adds nothing."""
         ...
 
     async def park(self, feedback: Sequence[FeedbackGiven], now: datetime) -> None:
@@ -72,4 +130,55 @@ class TraceStore(Protocol):
 
     async def passes(self, model: str, version: int, limit: int) -> Sequence[JudgedTrace]:
         """The newest passing traces of a version."""
+        ...
+
+    async def count_passes(self, model: str, version: int) -> int:
+        """How many traces of a version passed."""
+        ...
+
+    async def outcomes(self, model: str, version: int, limit: int) -> Sequence[Outcome]:
+        """How the newest judged answers of a version turned out."""
+        ...
+
+    async def unjudged(self, model: str, version: int, limit: int) -> Sequence[UnjudgedTrace]:
+        """The newest traces of a version that nobody judged."""
+        ...
+
+    async def human_words(self, model: str, limit: int) -> Sequence[JudgedTrace]:
+        """The newest traces of any version whose right output a human named."""
+        ...
+
+    async def record_triage(
+        self,
+        verdicts: Mapping[str, TriageVerdict],
+        *,
+        model: str,
+        diagnosis_id: str,
+        now: datetime,
+    ) -> None:
+        """Keep the verdict of traces by id. A newer verdict stands, and so does any release.
+
+        A repeat changes nothing, nor does a verdict that is the one already kept.
+        """
+        ...
+
+    async def triage_of(self, trace_id: str) -> StoredTriage | None:
+        """The last verdict of a trace; None when triage has not seen it."""
+        ...
+
+    async def release(self, trace_id: str, *, by: str, reason: str, now: datetime) -> None:
+        """Take a trace out of quarantine for good; the first release stands.
+
+        Raises UnknownThing when there is no such trace.
+        """
+        ...
+
+    async def quarantined(
+        self, model: str, limit: int, family: Family | None = None
+    ) -> Sequence[QuarantinedTrace]:
+        """Traces judged as poison that nobody released, newest verdicts first."""
+        ...
+
+    async def record(self, trace_id: str) -> TraceRecord | None:
+        """Everything about one trace."""
         ...

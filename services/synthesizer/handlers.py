@@ -8,16 +8,21 @@ from dataclasses import asdict
 from io import BytesIO
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from services.synthesizer.domain.curriculum import Curriculum, compose
+from services.synthesizer.domain.enrichment import enrich
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
-from shared.domain.rows import EvalRow, FailureRow, Role, Row, dump_rows, load_rows
+from shared.domain.rows import EvalRow, FailureRow, Role, Row, TrainingRow, dump_rows, load_rows
+from shared.domain.triage import Family
 from shared.errors import DEFECTS, BadInput, PermanentError
 from shared.events import Composition, IterationRequested, StepFailed, TrainingSetSynthesized
 from shared.ports import ArtifactStore, Publisher
 
 logger = logging.getLogger(__name__)
+
+_NOISE = TypeAdapter(dict[Family, float])
 
 
 class SynthesizerHandlers:
@@ -64,15 +69,19 @@ class SynthesizerHandlers:
             raise BadInput(f"diagnosis {event.diagnosis} has no file {missing}") from None
         parent = event.deployed.version.training_set
         parent_rows = load_rows(self._artifacts.get(parent), Row) if parent else []
-        return compose(
+        measured = list(self._evaluation_texts(event))
+        curriculum = compose(
             failures,
             passes,
             vectors,
             parent_rows,
             event.data,
-            evaluation_texts=self._evaluation_texts(event),
+            evaluation_texts=measured,
             parent=f"training set of version {event.deployed.version.number}",
         )
+        made = load_rows(files.get("made.jsonl", b""), TrainingRow)
+        noise = _NOISE.validate_json(files.get("noise.json", b"{}"))
+        return enrich(curriculum, made, noise, event.data, evaluation_texts=measured)
 
     def _evaluation_texts(self, event: IterationRequested) -> Iterable[str]:
         """Whatever a gate of this run will ask must not be trained on."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -27,6 +28,7 @@ console = Console()
 def register(
     name: Annotated[str, typer.Argument(help="Name that traces will carry as their model.")],
     adapter: Annotated[Path, typer.Option(help="Folder of the deployed checkpoint (see docs).")],
+    *,
     base_model: Annotated[
         str | None,
         typer.Option(help="Hugging Face id or folder new versions are trained from."),
@@ -37,19 +39,31 @@ def register(
     evaluation_set: Annotated[
         Path | None, typer.Option(help="JSONL of text and label no later version may break.")
     ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(help="URL the model answers at, such as http://host:8200/v1, for probes."),
+    ] = None,
 ) -> None:
     """Register a sequence classifier that is in production: PEFT or Hugging Face layout."""
     artifacts = FsspecArtifacts(client_settings().artifacts_uri)
     imported = import_checkpoint(artifacts, adapter, name=name, base_model=base_model)
-    event = ModelRegistered(
-        id="to be derived",
-        model=name,
-        task=imported.task,
-        base_model=imported.base_model,
-        adapter=imported.ref,
-        training_set=_stored(artifacts, training_set, labels=imported.task.labels),
-        evaluation_set=_stored_evaluation(artifacts, evaluation_set, labels=imported.task.labels),
-    )
+    labels = imported.task.labels
+    training = _stored(artifacts, training_set, labels=labels)
+    evaluation = _stored_evaluation(artifacts, evaluation_set, labels=labels)
+    try:
+        event = ModelRegistered(
+            id="to be derived",
+            model=name,
+            task=imported.task,
+            base_model=imported.base_model,
+            adapter=imported.ref,
+            training_set=training,
+            evaluation_set=evaluation,
+            endpoint=endpoint,
+        )
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        raise BadInput(f"{wrong['loc'][0]} {wrong['input']!r}: {wrong['msg']}") from None
     cause = derive_id("registered", event.model_dump_json())
     asyncio.run(_publish(event.model_copy(update={"id": cause})))
     console.print(f"asked to register {name}: {len(imported.task.labels)} labels, {imported.ref}")

@@ -46,7 +46,10 @@ def _(event: RollbackRequested) -> str:
 def _(event: FailuresDiagnosed) -> str:
     top = "; ".join(f"{p.name} ({p.size})" for p in event.patterns[:3])
     whole = f"{event.failures} failures of version {event.deployed_version}"
-    return f"{whole} in {len(event.patterns)} patterns: {top}"
+    poison = f", {event.quarantined} of them poison," if event.quarantined else ""
+    cures = ", ".join(f"{r.kind.value.replace('_', ' ')} ({r.failures})" for r in event.remedies)
+    remedies = f" | remedies: {cures}" if cures else ""
+    return f"{whole}{poison} in {len(event.patterns)} patterns: {top}{remedies}"
 
 
 @narrate.register

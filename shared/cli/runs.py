@@ -48,6 +48,8 @@ def show(
     console.print(
         f"run {run['id']} of {run['model']}: [bold]{state['kind']}[/bold], {state['reason']}"
     )
+    if run.get("remedies"):
+        console.print(_remedies(run["remedies"]))
     for iteration in run["iterations"]:
         data = iteration["data"]
         console.print(
@@ -61,6 +63,14 @@ def show(
             warnings = "; ".join(report.get("warnings", ()))
             table.add_row(judged["candidate"]["id"][:8], judged["reason"], p_value, warnings)
         console.print(table)
+
+
+def _remedies(remedies: list[dict[str, Any]]) -> Table:
+    table = Table("remedy", "failures", "why", title="remedies, cheapest first")
+    for remedy in remedies:
+        kind = remedy["kind"].replace("_", " ")
+        table.add_row(kind, str(remedy["failures"]), remedy["reason"])
+    return table
 
 
 async def _runs() -> list[dict[str, Any]]:

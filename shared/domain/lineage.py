@@ -24,10 +24,11 @@ class DeployedModel:
     """What serving should run now, and all an improvement needs to know of its parent.
 
     ``earlier_evaluations`` are the evaluation sets of every checkpoint so far, oldest first: the
-    gate holds a candidate to all of them.
+    gate holds a candidate to all of them. ``endpoint`` is where the model answers over HTTP.
     """
 
     name: str
     task: Task
     version: ModelVersion
     earlier_evaluations: tuple[ArtifactRef, ...]
+    endpoint: str | None = None

@@ -1,4 +1,4 @@
-"""Which texts say nearly the same: exact Jaccard search by prefix filtering, without all pairs.
+"""Which texts say nearly the same: all pairs of similar feature sets, without comparing all pairs.
 
 Two texts are near-duplicates when their sets of words, or of their words' letter trigrams, have a
 Jaccard similarity of at least the threshold (paper App. B: 0.8). Words catch an added or dropped
@@ -9,24 +9,22 @@ equals only itself.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
-from scipy import sparse
-from scipy.sparse import csgraph
+
+from shared.domain.set_join import group_similar, match_any
+from shared.domain.similar_sets import Ints, Sets
 
 THRESHOLD = 0.8
 
-Ints = npt.NDArray[np.int64]
-Features = Callable[[str], tuple[str, ...]]
+Features = Callable[[str], list[int]]
 
 _WORD = re.compile(r"\w+")
 _APOSTROPHES = str.maketrans("", "", "'’")
-_PRODUCTS_AT_ONCE = 4_000_000
-_COMPARED_AT_ONCE = 200_000
-_EDGES_AT_ONCE = 5_000_000
 
 
 def normalise(text: str) -> str:
@@ -37,154 +35,89 @@ def normalise(text: str) -> str:
 
 def group_near_duplicates(texts: Sequence[str], threshold: float = THRESHOLD) -> list[int]:
     """The group of each text, numbered by first appearance; transitive, so chains are one group."""
+    _check(threshold)
     positions: dict[str, int] = {}
     place = [positions.setdefault(normalise(text), len(positions)) for text in texts]
-    distinct = list(positions)
-    left, right = np.empty(0, np.int64), np.empty(0, np.int64)
-    for features, shared in _KINDS:
-        for found_left, found_right in _Sets(distinct, features, shared, threshold).similar(
-            distinct
-        ):
-            later = found_left < found_right
-            left = np.concatenate([left, found_left[later]])
-            right = np.concatenate([right, found_right[later]])
-            if len(left) > _EDGES_AT_ONCE:
-                right = _components(len(distinct), left, right)
-                left = np.arange(len(distinct))
-    group = _components(len(distinct), left, right)
+    worded = _Worded.of(list(positions))
+    kinds = [worded.sets(features) for features in _KINDS]
+    first = group_similar(kinds, len(positions), threshold)
     numbers: dict[int, int] = {}
-    return [numbers.setdefault(int(group[at]), len(numbers)) for at in place]
+    return [numbers.setdefault(int(first[at]), len(numbers)) for at in place]
 
 
 class NearDuplicateIndex:
     """Answers whether a text is a near-duplicate of any of the texts it was built from."""
 
     def __init__(self, texts: Iterable[str], threshold: float = THRESHOLD) -> None:
+        _check(threshold)
+        self._threshold = threshold
         distinct = sorted({normalise(text) for text in texts})
         self._equal = frozenset(distinct)
-        self._sets = [_Sets(distinct, *kind, threshold) for kind in _KINDS]
+        worded = _Worded.of(distinct)
+        self._known = [(features, worded.sets(features)) for features in _KINDS]
 
     def matches(self, text: str) -> bool:
-        """For many texts ``match_each`` is far faster."""
+        """As slow as some hundred texts in ``match_each``."""
         return self.match_each([text])[0]
 
     def match_each(self, texts: Sequence[str]) -> list[bool]:
         """One answer for each text."""
         normal = [normalise(text) for text in texts]
         answer = np.array([text in self._equal for text in normal], bool)
-        for sets in self._sets:
+        for features, known in self._known:
             open_ = np.flatnonzero(~answer)
-            for left, _ in sets.similar([normal[at] for at in open_]):
-                answer[open_[left]] = True
+            asked = _Worded.of([normal[at] for at in open_]).sets(features)
+            answer[open_[match_any(asked, known, self._threshold)]] = True
         return answer.tolist()
 
 
-def _words(word: str) -> tuple[str, ...]:
-    return (word,)
+def _check(threshold: float) -> None:
+    if not 0 < threshold <= 1:
+        raise ValueError(f"threshold={threshold}: must be above 0 and at most 1")
 
 
-def _trigrams(word: str) -> tuple[str, ...]:
-    padded = f" {word} "
-    return tuple(padded[at : at + 3] for at in range(len(padded) - 2))
+def _words(word: str) -> list[int]:
+    return [int.from_bytes(blake2b(word.encode(errors="surrogatepass"), digest_size=8).digest())]
 
 
-# How many prefix features two sets must share before they are compared exactly. More means longer
-# prefixes but fewer comparisons; these were fastest on 30,000 intent queries.
-_KINDS: tuple[tuple[Features, int], ...] = ((_words, 2), (_trigrams, 4))
+def _trigrams(word: str) -> list[int]:
+    padded = [ord(sign) for sign in f" {word} "]
+    # A code point has 21 bits, so three of them are one exact code.
+    return [a << 42 | b << 21 | c for a, b, c in zip(padded, padded[1:], padded[2:], strict=False)]
 
 
-class _Sets:
-    """Feature sets as the rows of a sparse matrix.
-
-    Columns are numbered rarest first, so the first entries of a row are its prefix: sets that are
-    similar enough must share ``shared`` of them (Chaudhuri 2006; Bayardo 2007; Wang 2012).
-    """
-
-    def __init__(
-        self, texts: Sequence[str], features: Features, shared: int, threshold: float
-    ) -> None:
-        if not 0 < threshold <= 1:
-            raise ValueError(f"threshold={threshold}: must be above 0 and at most 1")
-        self._features, self._shared, self._threshold = features, shared, threshold
-        self._known: dict[str, int] = {}
-        raw, self._sizes = self._encode(texts, grow=True)
-        rank = np.empty(raw.shape[1], np.int64)
-        rank[np.argsort(np.bincount(raw.indices, minlength=raw.shape[1]), kind="stable")] = (
-            np.arange(raw.shape[1])
-        )
-        self._known = {feature: int(rank[at]) for feature, at in self._known.items()}
-        self._rows, self._sizes = self._encode(texts)
-        self._prefixes = self._prefix(self._rows, self._sizes).T.tocsr()
-
-    def similar(self, texts: Sequence[str]) -> Iterator[tuple[Ints, Ints]]:
-        """Pairs (position in ``texts``, own position) that reach the threshold, in batches."""
-        if not texts or not self._known:
-            return
-        rows, sizes = self._encode(texts)
-        prefixes = self._prefix(rows, sizes)
-        work = np.cumsum(prefixes @ np.diff(self._prefixes.indptr))
-        batch = work // _PRODUCTS_AT_ONCE
-        starts = np.flatnonzero(np.r_[True, batch[1:] != batch[:-1]]).tolist()
-        for start, stop in zip(starts, [*starts[1:], len(texts)], strict=True):
-            shared = (prefixes[start:stop] @ self._prefixes).tocoo()
-            left, right = shared.row.astype(np.int64) + start, shared.col.astype(np.int64)
-            larger = np.maximum(sizes[left], self._sizes[right])
-            smaller = np.minimum(sizes[left], self._sizes[right])
-            needed = self._least_overlap(larger)
-            kept = (shared.data >= np.minimum(needed, self._shared)) & (smaller >= needed)
-            yield from self._reaching(rows, sizes, left[kept], right[kept])
-
-    def _reaching(
-        self, rows: Any, sizes: Ints, left: Ints, right: Ints
-    ) -> Iterator[tuple[Ints, Ints]]:
-        for at in range(0, len(left), _COMPARED_AT_ONCE):
-            a, b = left[at : at + _COMPARED_AT_ONCE], right[at : at + _COMPARED_AT_ONCE]
-            overlap = np.asarray(rows[a].multiply(self._rows[b]).sum(axis=1)).ravel()
-            union = sizes[a] + self._sizes[b] - overlap
-            reached = overlap >= self._threshold * union - 1e-9
-            yield a[reached], b[reached]
-
-    def _least_overlap(self, sizes: Ints) -> Ints:
-        # Without the slack 0.8 · 35 = 28.000000000000004 would ask for 29.
-        return np.ceil(self._threshold * sizes - 1e-9).astype(np.int64)
-
-    def _prefix(self, rows: Any, sizes: Ints) -> Any:
-        """Only the prefix of each row; unknown features are the rarest and use it up first."""
-        known = np.diff(rows.indptr)
-        length = sizes - self._least_overlap(sizes) + self._shared - (sizes - known)
-        position = np.arange(rows.nnz) - np.repeat(rows.indptr[:-1], known)
-        kept = position < np.repeat(length, known)
-        counts = np.add.reduceat(np.r_[kept, False].astype(np.int64), rows.indptr[:-1])
-        counts[known == 0] = 0
-        indptr = np.r_[0, np.cumsum(counts)]
-        return sparse.csr_matrix((rows.data[kept], rows.indices[kept], indptr), shape=rows.shape)
-
-    def _encode(self, texts: Sequence[str], *, grow: bool = False) -> tuple[Any, Ints]:
-        """A 0/1 CSR matrix of the known features, and the full size of each set."""
-        known, of_word = self._known, dict[str, tuple[str, ...]]()
-        indices: list[int] = []
-        ends, sizes = [0], list[int]()
-        for text in texts:
-            found: set[str] = set()
-            for word in text.split():
-                if word not in of_word:
-                    of_word[word] = self._features(word)
-                found.update(of_word[word])
-            if grow:
-                for feature in found:
-                    known.setdefault(feature, len(known))
-            indices.extend(sorted(known[feature] for feature in found if feature in known))
-            ends.append(len(indices))
-            sizes.append(len(found))
-        data = np.ones(len(indices), np.int32)
-        shape = (len(texts), len(known))
-        matrix = sparse.csr_matrix((data, np.array(indices, np.int32), np.array(ends)), shape=shape)
-        return matrix, np.array(sizes, np.int64)
+_KINDS: tuple[Features, ...] = (_words, _trigrams)
 
 
-def _components(nodes: int, left: Ints, right: Ints) -> Ints:
-    """For each node the first node of its connected component."""
-    graph = sparse.coo_matrix((np.ones(len(left), bool), (left, right)), shape=(nodes, nodes))
-    label = csgraph.connected_components(graph, directed=False)[1]
-    _, first = np.unique(label, return_index=True)
-    return first[label]
+@dataclass(frozen=True, slots=True)
+class _Worded:
+    """Text ``i`` is ``vocabulary[words[starts[i] : starts[i + 1]]]``."""
+
+    vocabulary: tuple[str, ...]
+    words: Ints
+    starts: Ints
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> "_Worded":
+        split = [text.split() for text in texts]
+        number = {word: at for at, word in enumerate(dict.fromkeys(chain.from_iterable(split)))}
+        flat = np.array([number[word] for words in split for word in words], np.int64)
+        lengths = np.array([len(words) for words in split], np.int64)
+        return cls(tuple(number), flat, np.r_[0, np.cumsum(lengths)])
+
+    def sets(self, features: Features) -> Sets:
+        """The features of each text's words, each once."""
+        of_word = [features(word) for word in self.vocabulary]
+        codes = np.fromiter(chain.from_iterable(of_word), np.uint64)
+        widths = np.array([len(found) for found in of_word], np.int64)
+        alphabet, member = np.unique(codes, return_inverse=True)
+        width = widths[self.words]
+        text = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        place = np.repeat(np.cumsum(widths)[self.words] - np.cumsum(width), width)
+        column = member[place + np.arange(len(place))]
+        # Sorted by hand: np.unique hashes, which takes ten times as long here.
+        cells = np.sort(np.repeat(text, width) * max(1, len(alphabet)) + column)
+        cells = cells[np.diff(cells, prepend=-1) > 0]
+        texts, columns = np.divmod(cells, max(1, len(alphabet)))
+        bounds = np.searchsorted(texts, np.arange(len(self.starts)))
+        return Sets(alphabet, columns.astype(np.int32), bounds)

@@ -17,7 +17,8 @@ class DataSpec:
 
     The three shares are fractions of the whole and sum to 1 (paper §2.6 step 5). ``size`` is the
     number of rows aimed at; fewer are taken when the material does not suffice.
-    ``surgical`` targeted examples are added for each remaining pattern (paper §2.4).
+    ``surgical`` targeted examples are added for each remaining pattern (paper §2.4). ``noisy`` is
+    the part of all rows that gets a twin with the fixable noise its deployment shows.
     """
 
     gold: float = 0.50
@@ -27,6 +28,7 @@ class DataSpec:
     max_label_ratio: float = 3.0
     seed: int = 17
     surgical: int = 0
+    noisy: float = 0.0
 
     def __post_init__(self) -> None:
         total = self.gold + self.hard + self.replay
@@ -38,6 +40,8 @@ class DataSpec:
             raise ValueError(f"max_label_ratio={self.max_label_ratio}: must be at least 1")
         if self.surgical < 0:
             raise ValueError(f"surgical={self.surgical}: must not be negative")
+        if not 0 <= self.noisy <= 1:
+            raise ValueError(f"noisy={self.noisy}: must lie between 0 and 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,26 @@ class Hyperparameters:
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """S: which way of learning is used."""
+    """S: which way of learning is used.
+
+    ``congruence`` is the weight of the parent's probabilities as soft targets, on the rows that the
+    parent answers right; 0 learns from labels alone. ``averaged`` is the last part of the training,
+    0 to 1, over which the weights are averaged; 0 takes them as they are at its end. ``orders``
+    trainings, each over the rows in an order of its own, are averaged into one model.
+    """
 
     method: Method = Method.LORA
+    congruence: float = 0.0
+    averaged: float = 0.0
+    orders: int = 1
+
+    def __post_init__(self) -> None:
+        if self.congruence < 0:
+            raise ValueError(f"congruence={self.congruence}: must not be negative")
+        if not 0 <= self.averaged <= 1:
+            raise ValueError(f"averaged={self.averaged}: must lie between 0 and 1")
+        if self.orders < 1:
+            raise ValueError(f"orders={self.orders}: must be at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +99,26 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """Content digest: equal recipes train equal models on equal data."""
-        return content_digest(asdict(self))
+        """Content digest: equal recipes train equal models on equal data and an equal parent."""
+        told = asdict(self)
+        # Left out where they ask for nothing: a recipe from before them keeps its digest.
+        told["strategy"] = {"method": self.strategy.method} | _asked(self.strategy)
+        return content_digest(told)
 
     @property
     def name(self) -> str:
         """A short readable name, for progress bars and reports."""
         h = self.hyperparameters
         rank = f" r{h.lora_rank}" if self.strategy.method is Method.LORA else ""
-        return f"{self.strategy.method}{rank} lr{h.learning_rate:g} ×{h.epochs}"
+        kept = "".join(f" {name} {value:g}" for name, value in _asked(self.strategy).items())
+        return f"{self.strategy.method}{rank} lr{h.learning_rate:g} ×{h.epochs}{kept}"
+
+
+def _asked(strategy: Strategy) -> dict[str, float]:
+    """What a strategy asks for beyond its method."""
+    plain = Strategy(strategy.method)
+    return {
+        name: getattr(strategy, name)
+        for name in ("congruence", "averaged", "orders")
+        if getattr(strategy, name) != getattr(plain, name)
+    }

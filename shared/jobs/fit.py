@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -16,6 +16,7 @@ from shared.errors import BadInput
 from shared.jobs.base_models import base_folder
 from shared.jobs.batches import training_batches, within_memory
 from shared.jobs.classifiers import Tokenizer, encode, load_tokenizer, new_classifier, padded
+from shared.jobs.congruence import MeanWeights, loss_sum
 from shared.jobs.devices import device, mixed_precision
 from shared.jobs.heads import has_pooler, start_at_class_means
 from shared.jobs.rows import Row
@@ -30,6 +31,21 @@ Progress = Callable[[int, int, float | None], None]
 
 
 @dataclass(frozen=True, slots=True)
+class _Lesson:
+    """Token ids, targets [rows] and soft targets [rows, labels] of all rows."""
+
+    ids: Sequence[list[int]]
+    targets: torch.Tensor
+    soft: torch.Tensor | None
+    weight: float
+    pad: int
+
+    def loss(self, logits: torch.Tensor, part: list[int]) -> torch.Tensor:
+        soft = None if self.soft is None else self.soft[part]
+        return loss_sum(logits, self.targets[part], soft, weight=self.weight)
+
+
+@dataclass(frozen=True, slots=True)
 class Fitted:
     """A trained model (a PEFT model for LoRA) and what its training cost."""
 
@@ -41,10 +57,17 @@ class Fitted:
 
 
 def fit(
-    rows: Sequence[Row], task: Task, recipe: Recipe, *, report: Progress, due: Callable[[], bool]
+    rows: Sequence[Row],
+    task: Task,
+    recipe: Recipe,
+    *,
+    report: Progress,
+    due: Callable[[], bool],
+    soft: torch.Tensor | None = None,
 ) -> Fitted:
     """Train from the base model. Equal input gives equal weights on the same machine.
 
+    ``soft`` [rows, labels] are the soft targets of a strategy with congruence.
     ``report(step, steps, loss)`` is called when ``due()`` says so, and at the last step.
     """
     h, on = recipe.hyperparameters, device()
@@ -59,34 +82,57 @@ def fit(
     if has_pooler(model):
         start_at_class_means(model, ids, targets, pad=pad)
     model = trainable(model, recipe).train()
-    batches = _all_epochs([len(row) for row in ids], h)
-    optimiser, schedule = _optimiser(model, h, steps=len(batches))
-    losses: list[torch.Tensor] = []
-    for number, batch in enumerate(batches, 1):
-        loss = torch.zeros((), device=on)
-        for part in within_memory(batch, ids, tokens=_TOKENS_AT_ONCE[on.type]):
-            inputs = padded([ids[i] for i in part], pad=pad, on=on)
-            with mixed_precision(on):
-                logits = model(**inputs).logits
-            wanted = torch.tensor([targets[i] for i in part], device=on)
-            total = torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="sum")
-            (total / len(batch)).backward()
-            loss += total.detach() / len(batch)
-        optimiser.step()
-        schedule.step()
-        optimiser.zero_grad()
-        losses.append(loss)
-        if due() or number == len(batches):
-            report(number, len(batches), _finite(loss.item(), number, recipe))
+    soft = None if soft is None else soft.to(on)
+    lesson = _Lesson(ids, torch.tensor(targets, device=on), soft, recipe.strategy.congruence, pad)
+    lengths = [len(row) for row in ids]
+    orders = [_all_epochs(lengths, h, order=o) for o in range(recipe.strategy.orders)]
+    steps, done, losses = sum(map(len, orders)), 0, list[torch.Tensor]()
+    mean = MeanWeights(model)
+    for batches in orders:
+        mean.restart()
+        for loss in _trained(model, lesson, batches, recipe, mean):
+            losses.append(loss)
+            done += 1
+            if due() or done == steps:
+                report(done, steps, _finite(loss.item(), done, recipe))
+    mean.settle()
     seconds = time.perf_counter() - start
-    last_epoch = losses[-(len(batches) // h.epochs) :]
+    last_epoch = losses[-(len(orders[-1]) // h.epochs) :]
     return Fitted(
         model=model,
         tokenizer=tokenizer,
         final_loss=torch.stack(last_epoch).mean().item(),
         train_seconds=seconds,
-        examples_per_second=len(rows) * h.epochs / seconds,
+        examples_per_second=len(rows) * h.epochs * len(orders) / seconds,
     )
+
+
+def _trained(
+    model: Any,
+    lesson: "_Lesson",
+    batches: Sequence[list[int]],
+    recipe: Recipe,
+    mean: MeanWeights,
+) -> Iterator[torch.Tensor]:
+    """Go over the batches once; the loss of each. The weights that count go into the mean."""
+    on = lesson.targets.device
+    optimiser, schedule = _optimiser(model, recipe, steps=len(batches))
+    counted = max(1, round(recipe.strategy.averaged * len(batches)))
+    for number, batch in enumerate(batches, 1):
+        loss = torch.zeros((), device=on)
+        for part in within_memory(batch, lesson.ids, tokens=_TOKENS_AT_ONCE[on.type]):
+            inputs = padded([lesson.ids[i] for i in part], pad=lesson.pad, on=on)
+            with mixed_precision(on):
+                logits = model(**inputs).logits
+            total = lesson.loss(logits.float(), part)
+            (total / len(batch)).backward()
+            loss += total.detach() / len(batch)
+        optimiser.step()
+        schedule.step()
+        optimiser.zero_grad()
+        if number > len(batches) - counted:
+            mean.take()
+        yield loss
 
 
 def trainable(model: Any, recipe: Recipe) -> Any:
@@ -129,23 +175,28 @@ def _narrowed(model: Any) -> Any:
 
 
 def _optimiser(
-    model: Any, h: Hyperparameters, *, steps: int
+    model: Any, recipe: Recipe, *, steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """AdamW with linear warm-up and linear decay to zero."""
+    """AdamW with linear warm-up, then linear decay to zero; no decay where weights are averaged."""
+    h = recipe.hyperparameters
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(
         parameters, lr=h.learning_rate, weight_decay=h.weight_decay, fused=True
     )
     warmup = max(1, int(steps * h.warmup_share))
+    # The mean quietens the noise of a high rate as decay would, and over more of the way.
+    decay = 0.0 if recipe.strategy.averaged else 1.0
 
     def factor(step: int) -> float:
-        return min((step + 1) / warmup, max(0.0, (steps - step) / max(1, steps - warmup)))
+        left = max(0.0, (steps - step) / max(1, steps - warmup))
+        return min((step + 1) / warmup, 1.0, left**decay)
 
     return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
 
 
-def _all_epochs(lengths: Sequence[int], h: Hyperparameters) -> list[list[int]]:
-    rng = Random(h.seed)
+def _all_epochs(lengths: Sequence[int], h: Hyperparameters, *, order: int) -> list[list[int]]:
+    # Far apart, so that no other seed's first order is one of this seed's.
+    rng = Random(h.seed + order * 1_000_003)
     return [
         batch
         for _ in range(h.epochs)

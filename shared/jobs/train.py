@@ -67,17 +67,21 @@ def _trained(
     spec: TrainSpec, candidate: CandidateSpec, job_id: str, artifacts: ArtifactStore
 ) -> TrainedCandidate:
     from shared.jobs.checkpoints import describe, save
+    from shared.jobs.congruence import soft_targets
     from shared.jobs.fit import fit
     from shared.jobs.progress import ProgressFile
     from shared.jobs.rows import read_rows
 
     rows = read_rows(artifacts, spec.training_set, keys=("id", "text", "target"))
     progress = ProgressFile(artifacts, job_id, candidate.id)
-    fitted = fit(rows, spec.task, candidate.recipe, report=progress, due=progress.due)
-    adapter = describe(spec.task, candidate.recipe, spec.training_set)
+    recipe, soft = candidate.recipe, None
+    if recipe.strategy.congruence:
+        soft = soft_targets(artifacts, spec.parent, rows, spec.task)
+    fitted = fit(rows, spec.task, recipe, report=progress, due=progress.due, soft=soft)
+    adapter = describe(spec.task, recipe, spec.training_set)
     return TrainedCandidate(
         id=candidate.id,
-        recipe=candidate.recipe,
+        recipe=recipe,
         adapter=save(artifacts, adapter, fitted.model, fitted.tokenizer, name=candidate.id),
         final_loss=fitted.final_loss,
         train_seconds=fitted.train_seconds,

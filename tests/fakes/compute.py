@@ -52,6 +52,15 @@ class NearestRow:
         return [self._labels[i] for i in (embed(texts) @ self._vectors.T).argmax(axis=1)]
 
 
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """float16 [texts, labels], sure of the nearest row's label."""
+        labels = sorted(set(self._labels))
+        found = np.full((len(texts), len(labels)), 0.1 / len(labels), np.float16)
+        for at, label in enumerate(self.predict(texts)):
+            found[at, labels.index(label)] += 0.9
+        return found
+
+
 class InMemoryCompute:
     """Runs jobs when they are polled for the second time, so that progress can be seen."""
 
@@ -106,15 +115,24 @@ class InMemoryCompute:
     def _run(self, spec: JobSpec) -> JobResult:
         match spec:
             case EmbedSpec():
-                rows = load_rows(self._artifacts.get(spec.texts), Row)
-                buffer = BytesIO()
-                np.save(buffer, embed([row.text for row in rows]))
-                ref = self._artifacts.put(buffer.getvalue(), name="embeddings.npy")
-                return EmbedResult(embeddings=ref)
+                return self._embed(spec)
             case TrainSpec():
                 return self._train(spec)
             case EvaluateSpec():
                 return self._evaluate(spec)
+
+    def _embed(self, spec: EmbedSpec) -> EmbedResult:
+        texts = [row.text for row in load_rows(self._artifacts.get(spec.texts), Row)]
+        sure = self.load(spec.adapter).probabilities(texts) if spec.adapter else None
+        return EmbedResult(
+            embeddings=self._put_matrix(embed(texts)),
+            probabilities=None if sure is None else self._put_matrix(sure),
+        )
+
+    def _put_matrix(self, matrix: np.ndarray) -> ArtifactRef:
+        buffer = BytesIO()
+        np.save(buffer, matrix)
+        return self._artifacts.put(buffer.getvalue(), name="matrix.npy")
 
     def _train(self, spec: TrainSpec) -> TrainResult:
         rows = load_rows(self._artifacts.get(spec.training_set), Row)

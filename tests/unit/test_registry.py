@@ -6,7 +6,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from services.controller.domain.registry import (
     Checkpoint,
@@ -29,13 +29,16 @@ def ref(name: str) -> ArtifactRef:
     return ArtifactRef(f"file:///{name}", f"{name:0<64}"[:64])
 
 
-def registration(id_: str = "reg-1", *, adapter: str = "a1") -> ModelRegistered:
+def registration(
+    id_: str = "reg-1", *, adapter: str = "a1", endpoint: str | None = None
+) -> ModelRegistered:
     return ModelRegistered(
         id=id_,
         model="intent",
         task=Task(TaskKind.CLASSIFICATION, ("book", "cancel")),
         base_model="minilm",
         adapter=ref(adapter),
+        endpoint=endpoint,
     )
 
 
@@ -76,6 +79,21 @@ def test_registering_again_changes_nothing_and_other_content_is_refused() -> Non
     assert register(record, registration("reg-2"), NOW) is record
     with pytest.raises(BadInput, match=r"'intent'.*another name"):
         register(record, registration("reg-3", adapter="a2"), NOW)
+
+
+def test_the_endpoint_stays_that_of_the_registration() -> None:
+    event = registration(endpoint="http://desk:8200/v1")
+    record = promoted(register(None, event, NOW), "x")
+    assert deployed(record).endpoint == "http://desk:8200/v1"
+    assert register(record, event.model_copy(update={"id": "reg-2"}), NOW) is record
+    with pytest.raises(BadInput, match="other content"):
+        register(record, registration("reg-3", endpoint="http://other/v1"), NOW)
+
+
+@pytest.mark.parametrize("endpoint", ["desk:8200", "ftp://desk", "http://", "http://a b/v1"])
+def test_an_endpoint_is_an_http_address(endpoint: str) -> None:
+    with pytest.raises(ValidationError, match="endpoint"):
+        registration(endpoint=endpoint)
 
 
 def test_promotion_serves_the_next_version() -> None:

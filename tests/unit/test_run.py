@@ -16,6 +16,7 @@ from services.controller.domain.run import (
     close,
     decline,
     iterate,
+    leave_untrained,
     record_verdicts,
     why_late,
 )
@@ -25,9 +26,11 @@ from services.controller.domain.states import (
     Failed,
     Iterating,
     NotPromoted,
+    NotTrained,
     Promoted,
 )
 from shared.domain.evaluation import Admitted, NotBetter, Regressed, Unusable
+from shared.domain.patterns import Remedy, RemedyKind
 from shared.domain.pipeline import DataSpec
 from shared.errors import BadInput
 from shared.events import StepFailed
@@ -63,6 +66,23 @@ def test_a_diagnosis_of_a_version_no_longer_deployed_is_declined() -> None:
     run = begin(a_diagnosis(version=1), a_model(version=2), a_plan(), START)
     assert isinstance(run.state, Declined)
     assert "version 2 is deployed" in run.state.reason
+
+
+def test_a_run_that_is_not_trained_has_ended_with_its_reason_and_remedies() -> None:
+    remedy = Remedy(RemedyKind.REFERENCE_LABELS, 150, "correct them", ("p",), (("a", 0.5),))
+    event = a_diagnosis().model_copy(update={"remedies": (remedy,)})
+    run = leave_untrained(event, a_model(), "labels first", LATER)
+    assert run.state == NotTrained("labels first", LATER)
+    assert run.remedies == (remedy,)
+    assert not run.decision_due
+    assert isinstance(close(run, NotPromoted("x", LATER)), Ignored)
+    assert isinstance(iterate(run, NEXT), Ignored)
+    assert RUN.validate_json(RUN.dump_json(run)) == run
+
+
+def test_remedies_of_a_version_no_longer_deployed_decline_the_run() -> None:
+    run = leave_untrained(a_diagnosis(version=1), a_model(version=2), "labels first", START)
+    assert isinstance(run.state, Declined)
 
 
 def test_a_diagnosis_of_another_model_is_bad_input() -> None:

@@ -8,11 +8,12 @@ from shared.domain.pipeline import DataSpec, Hyperparameters, Method, Recipe, St
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Factors on learning rate, epochs and LoRA rank."""
+    """Factors on learning rate, epochs and LoRA rank; ``keep`` holds the model to its parent."""
 
     rate: float = 1.0
     epochs: float = 1.0
     rank: float = 1.0
+    keep: bool = False
 
 
 TUNING: tuple[Step, ...] = (
@@ -37,11 +38,17 @@ GENTLER: tuple[Step, ...] = (
     Step(rate=0.25),
     Step(rate=0.25, epochs=0.6),
 )
+# Keeping the parent's right answers costs less than learning less.
+PROTECTING: tuple[Step, ...] = (Step(keep=True), *GENTLER)
 
 
 @dataclass(frozen=True, slots=True)
 class RecipeGrid:
-    """The first recipes, and the range (lowest, highest) each hyperparameter is tuned in."""
+    """The first recipes, and the range (lowest, highest) each hyperparameter is tuned in.
+
+    A recipe that is held to its parent has soft targets of weight ``congruence``, the mean of the
+    weights over the last ``averaged`` part, and ``patience`` times the epochs.
+    """
 
     lora_rate: float = 1e-3
     lora_rank: int = 16
@@ -49,6 +56,9 @@ class RecipeGrid:
     full_rate: float = 2e-4
     full_epochs: int = 3
     batch_size: int = 32
+    congruence: float = 1.0
+    averaged: float = 0.6
+    patience: float = 5 / 3
     rates: tuple[float, float] = (1e-6, 2e-2)
     ranks: tuple[int, int] = (4, 128)
     epoch_range: tuple[int, int] = (1, 20)
@@ -67,7 +77,17 @@ class RecipeGrid:
     def around(self, lead: Recipe, steps: Sequence[Step]) -> Iterator[Recipe]:
         """The lead changed by each step, within the ranges; best guesses first."""
         for step in steps:
-            yield replace(lead, hyperparameters=self._stepped(lead, step))
+            stepped = replace(lead, hyperparameters=self._stepped(lead, step))
+            yield self._kept(stepped) if step.keep else stepped
+
+    def _kept(self, recipe: Recipe) -> Recipe:
+        """Held to its parent; as it is when it already was."""
+        h, strategy = recipe.hyperparameters, recipe.strategy
+        if strategy.congruence:
+            return recipe
+        epochs = round(_within(h.epochs * self.patience, self.epoch_range))
+        kept = replace(strategy, congruence=self.congruence, averaged=self.averaged)
+        return Recipe(replace(h, epochs=epochs), kept)
 
     def _stepped(self, lead: Recipe, step: Step) -> Hyperparameters:
         h = lead.hyperparameters

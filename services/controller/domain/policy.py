@@ -10,7 +10,15 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from services.controller.domain.decision import Decision, Iterate, Move, Promote, Stop
-from services.controller.domain.moves import GENTLER, KEEPING, TUNING, DataGrid, RecipeGrid, Step
+from services.controller.domain.moves import (
+    GENTLER,
+    KEEPING,
+    PROTECTING,
+    TUNING,
+    DataGrid,
+    RecipeGrid,
+    Step,
+)
 from services.controller.domain.outcome import IterationOutcome, preferred
 from services.controller.domain.run import Run
 from shared.domain.evaluation import Limits
@@ -142,8 +150,8 @@ def _ideas(run: Run, grid: DataGrid) -> Iterator[_Idea]:
         yield from _rebuilt(last, grid)
     elif last.breaks_too_much:
         guarded = grid.towards_hard_and_replay(last.data)
-        reason = f"{said}: more hard negatives and replay, gentler training"
-        yield _Idea(Move.PROTECT, last, guarded, GENTLER, reason)
+        reason = f"{said}: more hard negatives and replay, held to what the parent has right"
+        yield _Idea(Move.PROTECT, last, guarded, PROTECTING, reason)
     elif last.score > NEARLY_RIGHT:
         yield from _surgical(last, grid)
     yield _Idea(Move.TUNE, last, last.data, TUNING, f"{said}: hold the data, tune hyperparameters")

@@ -36,6 +36,7 @@ class ModelRecord:
     task: Task
     versions: tuple[ModelVersion, ...]
     deployments: tuple[Deployment, ...]
+    endpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,9 @@ def register(record: ModelRecord | None, event: ModelRegistered, now: datetime) 
     )
     if record is None:
         deployment = Deployment(1, 1, now, "registered", event.id, "registered")
-        return ModelRecord(event.model, event.task, (first,), (deployment,))
-    if _applied(record, event.id) or (record.task, record.versions[0]) == (event.task, first):
+        return ModelRecord(event.model, event.task, (first,), (deployment,), event.endpoint)
+    same = (record.task, record.versions[0], record.endpoint) == (event.task, first, event.endpoint)
+    if _applied(record, event.id) or same:
         return record
     raise BadInput(
         f"model {record.name!r} is registered with other content: register under another name"
@@ -132,6 +134,7 @@ def deployed(record: ModelRecord) -> DeployedModel:
         task=record.task,
         version=next(v for v in record.versions if v.number == _served(record)),
         earlier_evaluations=tuple(dict.fromkeys(found for found in sets if found is not None)),
+        endpoint=record.endpoint,
     )
 
 

@@ -9,10 +9,19 @@ from datetime import datetime, timedelta
 
 from services.controller.domain.decision import Admission, Iterate
 from services.controller.domain.outcome import IterationOutcome, judged
-from services.controller.domain.states import Declined, Ending, Iterating, Promoted, State
+from services.controller.domain.states import (
+    Declined,
+    Ending,
+    Iterating,
+    NeverBegun,
+    NotTrained,
+    Promoted,
+    State,
+)
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
 from shared.domain.lineage import DeployedModel
+from shared.domain.patterns import Remedy
 from shared.errors import BadInput
 from shared.events import CandidatesVerified, FailuresDiagnosed, StepFailed
 
@@ -30,6 +39,7 @@ class Run:
     started_at: datetime
     state: State
     iterations: tuple[IterationOutcome, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
 
     @property
     def decision_due(self) -> bool:
@@ -66,11 +76,8 @@ Transition = Advanced | Ignored
 
 def begin(event: FailuresDiagnosed, deployed: DeployedModel, plan: Iterate, now: datetime) -> Run:
     """A run in its first iteration, or Declined when another version is deployed by now."""
-    if event.deployed_version != deployed.version.number:
-        stale = (
-            f"diagnosis is of version {event.deployed_version}, "
-            f"version {deployed.version.number} is deployed by now"
-        )
+    stale = why_stale(event, deployed)
+    if stale is not None:
         return decline(event, deployed, stale, now)
     return _new(event, deployed, _asked(1, plan), now)
 
@@ -78,6 +85,29 @@ def begin(event: FailuresDiagnosed, deployed: DeployedModel, plan: Iterate, now:
 def decline(event: FailuresDiagnosed, deployed: DeployedModel, reason: str, now: datetime) -> Run:
     """A run that never begins."""
     return _new(event, deployed, Declined(reason), now)
+
+
+def leave_untrained(
+    event: FailuresDiagnosed, deployed: DeployedModel, reason: str, now: datetime
+) -> Run:
+    """A run that ends before its first iteration: training is not the remedy.
+
+    Declined when another version is deployed by now: what helps that one is not known.
+    """
+    stale = why_stale(event, deployed)
+    if stale is not None:
+        return decline(event, deployed, stale, now)
+    return _new(event, deployed, NotTrained(reason, now), now)
+
+
+def why_stale(event: FailuresDiagnosed, deployed: DeployedModel) -> str | None:
+    """Why a diagnosis says nothing of what is deployed now, or None."""
+    if event.deployed_version == deployed.version.number:
+        return None
+    return (
+        f"diagnosis is of version {event.deployed_version}, "
+        f"version {deployed.version.number} is deployed by now"
+    )
 
 
 def record_verdicts(run: Run, event: CandidatesVerified, now: datetime) -> Transition:
@@ -133,7 +163,7 @@ def why_late(run: Run, event: CandidatesVerified | StepFailed) -> str | None:
 
 
 def _new(
-    event: FailuresDiagnosed, deployed: DeployedModel, state: Iterating | Declined, now: datetime
+    event: FailuresDiagnosed, deployed: DeployedModel, state: Iterating | NeverBegun, now: datetime
 ) -> Run:
     if event.model != deployed.name:
         raise BadInput(
@@ -149,6 +179,7 @@ def _new(
         evaluation_set=event.evaluation_set,
         started_at=now,
         state=state,
+        remedies=event.remedies,
     )
 
 

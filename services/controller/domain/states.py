@@ -39,6 +39,15 @@ class NotPromoted:
 
 
 @dataclass(frozen=True, slots=True)
+class NotTrained:
+    """Training is not the remedy: ``reason`` says what is. No iteration was asked for."""
+
+    reason: str
+    ended_at: datetime
+    kind: Literal["not_trained"] = "not_trained"
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """A step could not be done."""
 
@@ -56,6 +65,5 @@ class Declined:
 
 
 Ending = Promoted | NotPromoted | Failed
-State = Annotated[
-    Iterating | Promoted | NotPromoted | Failed | Declined, Field(discriminator="kind")
-]
+NeverBegun = NotTrained | Declined
+State = Annotated[Iterating | Ending | NeverBegun, Field(discriminator="kind")]

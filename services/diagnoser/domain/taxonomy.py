@@ -1,19 +1,27 @@
 """Error patterns: failures grouped by what was confused, then by meaning (paper §2.6 step 2)."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from services.diagnoser.domain.background import Background
+from services.diagnoser.domain.likeness import likeness
+from services.diagnoser.domain.root_cause import Signs, root_cause, untaught
+from services.diagnoser.domain.shapes import noise_shares, shape
 from shared.domain.ids import derive_id
-from shared.domain.patterns import ErrorPattern
+from shared.domain.near_duplicates import normalise
+from shared.domain.patterns import Character, Confusion, ErrorPattern
 from shared.domain.traces import JudgedTrace
 
 Vectors = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.int64]
 
-_EXAMPLES = 5
+NOTHING_KNOWN = Background()
+
+_EXAMPLES = 3
+_CONFUSIONS = 8
 _QUOTED = 56
 _ROUNDS = 20
 # A mean cosine distance to the centroid below this is one meaning, however it could be divided.
@@ -23,6 +31,7 @@ _TIGHT = 0.1
 def find_patterns(
     failures: Sequence[JudgedTrace],
     embeddings: Vectors,
+    background: Background = NOTHING_KNOWN,
     *,
     min_size: int = 3,
     split_from: int = 24,
@@ -33,7 +42,8 @@ def find_patterns(
     ``embeddings`` is float32 [n, d], rows L2-normalised, in the order of ``failures``. Pairs of
     fewer than ``min_size`` join others of the same expected label. Those of ``split_from`` or more
     are halved while the halves differ in meaning by at least ``min_separation`` (a silhouette, -1
-    to 1). The time is near-linear in n. Raises ValueError when the shapes do not fit.
+    to 1). ``background`` tells root causes and characters apart; without it causes are unclear.
+    The time is near-linear in n. Raises ValueError when the shapes do not fit.
     """
     if embeddings.ndim != 2 or len(embeddings) != len(failures):
         raise ValueError(
@@ -41,10 +51,12 @@ def find_patterns(
         )
     order = sorted(range(len(failures)), key=lambda at: (failures[at].id, failures[at].text))
     rows, vectors = [failures[at] for at in order], embeddings[order]
-    found: list[ErrorPattern] = []
-    for (expected, predicted), members in _confusions(rows, min_size):
-        for part in _by_meaning(vectors, members, split_from, min_size, min_separation):
-            found.append(_pattern(expected, predicted, rows, _typical_first(vectors, part)))
+    describe = _Describer(rows, vectors, background)
+    found = [
+        describe.pattern(expected, predicted, _typical_first(vectors, part))
+        for (expected, predicted), members in _confusions(rows, min_size)
+        for part in _by_meaning(vectors, members, split_from, min_size, min_separation)
+    ]
     return tuple(sorted(found, key=lambda p: (-p.size, p.name, p.id)))
 
 
@@ -118,21 +130,60 @@ def _typical_first(vectors: Vectors, members: Positions) -> list[int]:
     return members[np.argsort(-near.round(6), kind="stable")].tolist()
 
 
-def _pattern(
-    expected: str, predicted: str | None, rows: Sequence[JudgedTrace], members: Sequence[int]
-) -> ErrorPattern:
-    ids = tuple(rows[at].id for at in members)
-    texts = [rows[at].text for at in members]
-    return ErrorPattern(
-        id=derive_id("pattern", expected, predicted or "", *sorted(ids)),
-        name=f"{expected} → {predicted or 'other labels'}: {_quote(texts[0])}",
-        expected=expected,
-        predicted=predicted,
-        members=ids,
-        share=len(ids) / len(rows),
-        mean_words=sum(len(text.split()) for text in texts) / len(texts),
-        examples=tuple(dict.fromkeys(texts))[:_EXAMPLES],
-    )
+class _Describer:
+    """Says of each group of failures what a pattern says."""
+
+    def __init__(
+        self, rows: Sequence[JudgedTrace], vectors: Vectors, background: Background
+    ) -> None:
+        self._rows = rows
+        self._verdicts = background.verdicts
+        self._signs = Signs(
+            likeness(rows, vectors, background),
+            background.verdicts,
+            noise_shares(background.passes, background.verdicts),
+        )
+        passed = Counter(trace.corrected for trace in background.passes)
+        missed = Counter(row.corrected for row in rows)
+        given = Counter(row.output for row in rows)
+        self._missed = {label: n / (n + passed[label]) for label, n in missed.items()}
+        self._wrongly_given = {label: n / (n + passed[label]) for label, n in given.items()}
+
+    def pattern(
+        self, expected: str, predicted: str | None, positions: Sequence[int]
+    ) -> ErrorPattern:
+        members = [self._rows[at] for at in positions]
+        ids = tuple(member.id for member in members)
+        distinct: dict[str, str] = {}
+        for member in members:
+            distinct.setdefault(normalise(member.text), member.text)
+        given = Counter(member.output for member in members)
+        cause, evidence = root_cause(self._rows, positions, self._signs)
+        return ErrorPattern(
+            id=derive_id("pattern", expected, predicted or "", *sorted(ids)),
+            name=f"{expected} → {predicted or 'other labels'}: {_quote(members[0].text)}",
+            expected=expected,
+            predicted=predicted,
+            members=ids,
+            share=len(ids) / len(self._rows),
+            mean_words=sum(len(member.text.split()) for member in members) / len(members),
+            examples=tuple(distinct.values())[:_EXAMPLES],
+            confusions=tuple(
+                Confusion(expected, label, count)
+                for label, count in sorted(given.items(), key=lambda item: (-item[1], item[0]))
+            )[:_CONFUSIONS],
+            shape=shape(members, self._verdicts),
+            character=self._character(expected, given),
+            cause=cause,
+            evidence=evidence,
+            covered=float(np.mean(self._signs.likeness.covered[list(positions)])),
+            fixable=untaught(members, self._verdicts) < 1 / 2,
+        )
+
+    def _character(self, expected: str, given: Counter[str]) -> Character:
+        """Precision when the labels given are given wrongly more often than the right is missed."""
+        wrongly = sum(self._wrongly_given[label] * n for label, n in given.items()) / given.total()
+        return Character.PRECISION if wrongly > self._missed[expected] else Character.RECALL
 
 
 def _quote(text: str) -> str:

@@ -1,0 +1,1 @@
+"""AdaptFT-Bench: who gets better, and who gets worse, on logs that cannot be trusted (paper §3)."""

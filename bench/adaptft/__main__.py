@@ -1,0 +1,119 @@
+"""``python -m bench.adaptft SCENARIO…``: AdaptFT-Bench, arms against each other on poisoned logs.
+
+Writes ``bench/results/adaptft.json`` after every stage, and at the end the tables beside it
+(``adaptft.md``) and the picture of the trajectories (``adaptft.png``). What is there already is not
+run again. Published figures are of seeds 1 to N and the ``evaluation`` half of all templates;
+``--templates development`` takes the other half and seeds from 101 on, and like ``--quick`` writes
+into the work folder unless ``--out`` says otherwise.
+"""
+
+import os
+import shlex
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from time import monotonic
+from typing import Annotated
+
+import typer
+
+from bench.adaptft.arms import AGENT, ALL_ARMS
+from bench.adaptft.phrases import Templates
+from bench.adaptft.plot import plot
+from bench.adaptft.results import Results
+from bench.adaptft.runner import Case, run_all
+from bench.adaptft.scenarios import SCENARIOS, Scenario, quick
+from bench.adaptft.tables import report
+from bench.adaptft.training import recipe
+from shared.errors import PermanentError
+
+PUBLISHED = Path(__file__).resolve().parents[1] / "results"
+QUICK_ARMS = (AGENT, "naive", "perfect-filter")
+FIRST_SEED = {Templates.EVALUATION: 1, Templates.DEVELOPMENT: 101}
+
+
+def main(  # noqa: PLR0917 - typer calls it by name
+    scenarios: Annotated[
+        list[str] | None,
+        typer.Argument(help=f"Any of {', '.join(SCENARIOS)}; default support_desk."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 3,
+    arms: Annotated[
+        str, typer.Option(help=f"Comma-separated, of {', '.join(ALL_ARMS)}; default all.")
+    ] = "",
+    quick_run: Annotated[
+        bool, typer.Option("--quick", help="One seed, two small stages, three arms.")
+    ] = False,
+    data: Annotated[Path, typer.Option(help="Folder of the data sets.")] = Path("../shared/data"),
+    templates: Annotated[
+        Templates, typer.Option(help="Half of the phrase pools.")
+    ] = Templates.EVALUATION,
+    work: Annotated[Path | None, typer.Option(help="Folder for models; kept.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The results file.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 2,
+) -> None:
+    work = (work or _default_work()).resolve()
+    chosen_arms = _arms(arms) or (QUICK_ARMS if quick_run else ALL_ARMS)
+    chosen = [_scenario(name, quick_run) for name in scenarios or ["support_desk"]]
+    first = FIRST_SEED[templates]
+    numbers = range(first, first + (1 if quick_run else seeds))
+    file = out or _default_out(work, templates, quick_run)
+    results = Results(file)
+    start = monotonic()
+    results.describe(
+        shlex.join(["python", "-m", "bench.adaptft", *sys.argv[1:]]),
+        {
+            "templates": templates.value,
+            "recipe": asdict(recipe(first)),
+            "sizes": {scenario.name: asdict(scenario.sizes) for scenario in chosen},
+        },
+    )
+    cases = [
+        Case(scenario, seed, templates, data.resolve(), work)
+        for scenario in chosen
+        for seed in numbers
+    ]
+    try:
+        run_all(cases, chosen_arms, results, workers=workers, say=_say)
+    except PermanentError as error:
+        _say(f"error: {error}")
+        raise typer.Exit(1) from None
+    file.with_suffix(".md").write_text(report(results.content), encoding="utf-8")
+    plot(results.content, file.with_suffix(".png"))
+    _say(f"{file} with .md and .png after {monotonic() - start:.0f} s")
+    print(file.with_suffix(".md").read_text(encoding="utf-8"))
+
+
+def _scenario(name: str, quick_run: bool) -> Scenario:
+    if name not in SCENARIOS:
+        raise typer.BadParameter(f"scenario {name!r}: choose from {', '.join(SCENARIOS)}")
+    scenario = SCENARIOS[name]
+    return replace(scenario, sizes=quick(scenario.sizes)) if quick_run else scenario
+
+
+def _arms(names: str) -> tuple[str, ...]:
+    found = tuple(name.strip() for name in names.split(",") if name.strip())
+    if unknown := [name for name in found if name not in ALL_ARMS]:
+        raise typer.BadParameter(f"arm {unknown[0]!r}: choose from {', '.join(ALL_ARMS)}")
+    return found
+
+
+def _default_work() -> Path:
+    caches = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(caches) / "pioneer" / "adaptft"
+
+
+def _default_out(work: Path, templates: Templates, quick_run: bool) -> Path:
+    if quick_run:
+        return work / f"adaptft-quick-{templates}.json"
+    return (work if templates is Templates.DEVELOPMENT else PUBLISHED) / (
+        "adaptft.json" if templates is Templates.EVALUATION else f"adaptft-{templates}.json"
+    )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,226 @@
+"""The agent arm: the five real services on the embedded stack, fed with the logs of each stage."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+from typing import Any
+
+from bench.adaptft.arms import StageOutcome
+from bench.adaptft.logs import Logged, LogRow, ScenarioData, judged
+from bench.adaptft.training import BASE_MODEL, Checkpoint, Trainer
+from shared.adapters import mongo
+from shared.adapters.artifacts import FsspecArtifacts
+from shared.adapters.kafka import EventPublisher, publishing
+from shared.adapters.kafka_reader import TopicReader, reading_topics
+from shared.adapters.mongo import MongoDocuments
+from shared.domain.ids import derive_id
+from shared.domain.tasks import Task, TaskKind
+from shared.domain.triage import TriageKind
+from shared.errors import PermanentError
+from shared.events import (
+    Event,
+    FailuresDiagnosed,
+    ImprovementRequested,
+    ModelPromoted,
+    ModelRegistered,
+    RunClosed,
+    TraceLogged,
+)
+from shared.local import LocalStack
+from shared.local.services import ServiceProcesses, service_environment
+from shared.settings import ServiceSettings
+
+logger = logging.getLogger(__name__)
+
+# A stage is one diagnosis, asked for when its log is complete; two iterations at most (paper §3).
+SETTINGS = {
+    "PIONEER_MIN_FAILURES": "1000000",
+    "PIONEER_PRESSING_FAILURES": "1000000",
+    "PIONEER_MAX_ITERATIONS": "2",
+    "PIONEER_POLL_SECONDS": "0.2",
+    "PIONEER_REGRESSION_SHARE": "1.0",
+}
+_TOPICS = (ModelPromoted.topic, FailuresDiagnosed.topic, RunClosed.topic)
+_PATIENCE_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Improvement:
+    """What the loop made of one log: how its run ended, and ids that triage kept from training."""
+
+    closed: RunClosed
+    promoted: bool
+    quarantined: frozenset[str]
+
+
+async def run_agent(
+    data: ScenarioData, first: Checkpoint, trainer: Trainer
+) -> AsyncIterator[StageOutcome]:
+    """The arm: one diagnosis and one run for each stage, on parts started for this call."""
+    with TemporaryDirectory(prefix="pioneer-agent-") as home:
+        async with running_house(Path(home), trainer.artifacts) as house:
+            agent = Agent(house, f"{data.name}-{data.seed}", data.labels)
+            await agent.deploy(first)
+            for stage in data.stages[1:]:
+                start = monotonic()
+                found = await agent.improve(stage.train)
+                logger.info("stage %d: %s", stage.number, found.closed.reason)
+                yield StageOutcome(
+                    stage=stage.number,
+                    outputs=agent.predict([row.text for row in data.test]),
+                    promoted=found.promoted,
+                    quarantined=found.quarantined,
+                    train_seconds=round(monotonic() - start, 1),
+                )
+
+
+class Agent:
+    """One deployed model through its stages."""
+
+    def __init__(self, house: "House", model: str, labels: Sequence[str]) -> None:
+        self._house = house
+        self._model = model
+        self._labels = tuple(labels)
+        self._version = 1
+
+    def predict(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """The deployed model's label for each text."""
+        from shared.jobs.predict import Predictor
+
+        predictor = Predictor.load(self._house.artifacts, self._adapter)
+        return tuple(prediction.output for prediction in predictor.predict(texts))
+
+    async def deploy(self, first: Checkpoint) -> None:
+        """Register the first model with its training rows; returns when it is deployed."""
+        self._adapter = first.adapter
+        event = ModelRegistered(
+            id=derive_id("registered", self._model, first.adapter.sha256),
+            model=self._model,
+            task=Task(TaskKind.CLASSIFICATION, self._labels),
+            base_model=BASE_MODEL,
+            adapter=first.adapter,
+            training_set=first.training_set,
+        )
+        await self._house.publisher.publish(event)
+        async with asyncio.timeout(_PATIENCE_S):
+            async for heard in self._house.events():
+                if isinstance(heard, ModelPromoted):
+                    return
+
+    async def improve(self, rows: Sequence[LogRow]) -> Improvement:
+        """Serve and judge the log of a stage, then let the loop run once."""
+        logged = judged(rows, self.predict([row.text for row in rows]))
+        await self._serve(logged)
+        request = ImprovementRequested(
+            id=derive_id("improve", self._model, rows[0].id), model=self._model
+        )
+        await self._house.publisher.publish(request)
+        closed, diagnosed, promoted = await self._until_closed()
+        if promoted:
+            self._adapter = promoted.deployed.version.adapter
+            self._version = promoted.deployed.version.number
+        return Improvement(closed, promoted is not None, self._quarantined(diagnosed))
+
+    async def _serve(self, logged: Sequence[Logged]) -> None:
+        await asyncio.gather(*(self._house.publisher.publish(self._trace(one)) for one in logged))
+        where: dict[str, Any] = {"model": self._model, "model_version": self._version}
+        async with asyncio.timeout(_PATIENCE_S):
+            # The diagnoser tells nobody that it has stored a trace.
+            while await self._house.stored_traces(where) < len(logged):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+
+    def _trace(self, one: Logged) -> TraceLogged:
+        return TraceLogged(
+            id=one.row.id,
+            model=self._model,
+            model_version=self._version,
+            input=one.row.text,
+            output=one.output,
+            reference=one.corrected,
+            occurred_at=one.row.occurred_at,
+            metadata=dict(one.row.metadata),
+        )
+
+    async def _until_closed(
+        self,
+    ) -> tuple[RunClosed, FailuresDiagnosed | None, ModelPromoted | None]:
+        closed: RunClosed | None = None
+        diagnosed: FailuresDiagnosed | None = None
+        promoted: ModelPromoted | None = None
+        async with asyncio.timeout(_PATIENCE_S):
+            async for event in self._house.events():
+                match event:
+                    case FailuresDiagnosed():
+                        diagnosed = event
+                    case ModelPromoted():
+                        promoted = event
+                    case RunClosed():
+                        closed = event
+                    case _:
+                        continue
+                # Two topics have no common order: a promotion may be heard after its run's end.
+                if closed and (closed.outcome != "promoted" or promoted):
+                    return closed, diagnosed, promoted
+        raise PermanentError("the stream of events ended before the run did")
+
+    def _quarantined(self, diagnosed: FailuresDiagnosed | None) -> frozenset[str]:
+        """Ids of traces that the diagnosis kept out of training."""
+        if diagnosed is None:
+            return frozenset()
+        lines = self._house.artifacts.get_folder(diagnosed.diagnosis)["triage.jsonl"].splitlines()
+        found = [json.loads(line) for line in lines]
+        return frozenset(one["id"] for one in found if one["kind"] != TriageKind.FIXABLE)
+
+
+class House:
+    """The running services, and the stream of what they publish."""
+
+    def __init__(
+        self,
+        publisher: EventPublisher,
+        documents: MongoDocuments,
+        artifacts: FsspecArtifacts,
+        reader: TopicReader,
+    ) -> None:
+        self.publisher = publisher
+        self.artifacts = artifacts
+        self._documents = documents
+        self._records = aiter(reader)
+        self._seen: set[str] = set()
+
+    async def stored_traces(self, where: dict[str, Any]) -> int:
+        return await self._documents.collection("traces").count(where)
+
+    async def events(self) -> AsyncGenerator[Event]:
+        """New events, each once: delivery is at least once, a repeat carries the same id."""
+        async for record in self._records:
+            event = record.event
+            if event.id not in self._seen:
+                self._seen.add(event.id)
+                yield event
+
+
+@asynccontextmanager
+async def running_house(home: Path, artifacts: FsspecArtifacts) -> AsyncGenerator[House]:
+    """Broker, database, Ray and the five services; all have ended when this returns."""
+    stack = LocalStack(home)
+    try:
+        variables = service_environment(stack, await stack.__aenter__()) | SETTINGS
+        variables["ARTIFACTS_URI"] = artifacts.uri
+        settings = ServiceSettings.model_validate(variables)
+        database = mongo.connect(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+        async with (
+            ServiceProcesses(stack, variables),
+            reading_topics(settings, _TOPICS, from_start=True) as reader,
+            publishing(settings, source="bench") as publisher,
+        ):
+            yield House(publisher, database, artifacts, reader)
+        database.close()
+    finally:
+        await stack.close()

@@ -1,0 +1,102 @@
+"""One row through all perturbation types, each rolled on its own (paper §3, Table 12).
+
+What is lost or rewritten comes first, then poison, then what is put around a text. A type that
+finds nothing to change leaves no flag: an empty message can have no typo.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from bench.adaptft.noise import FIXABLE
+from bench.adaptft.phrases import Templates
+from bench.adaptft.poison import (
+    AROUND,
+    INSTEAD,
+    POISON,
+    KeyWords,
+    around,
+    boundary_probe,
+    empty,
+    instead,
+)
+from shared.domain.near_duplicates import NearDuplicateIndex
+
+LABEL_FLIP = "label_flip"
+NEAR_DUPLICATE, EXACT_COPY, RETRY_STORM = "near_duplicate", "exact_duplicate", "retry_storm"
+REPETITION = {NEAR_DUPLICATE: 0.05, EXACT_COPY: 0.03, RETRY_STORM: 0.007}
+FAMILIES = tuple(POISON) + tuple(FIXABLE) + tuple(REPETITION)
+_EARLY = ("truncation", "syntax", "grammar")
+_POLITE = ("please", "thanks", "now", "again", "today", "ok", "hi", "also", "then", "really")
+
+
+@dataclass(frozen=True, slots=True)
+class Perturber:
+    """What perturbing a row needs besides the row. ``rates``: probability by poison type."""
+
+    templates: Templates
+    labels: tuple[str, ...]
+    key_words: KeyWords
+    rates: Mapping[str, float]
+
+    def perturbed(self, text: str, label: str, rng: Random) -> tuple[str, tuple[str, ...]]:
+        """The text as it came in, and the names of what was done to it."""
+        rolled = {name for name, rate in self.rates.items() if rng.random() < rate}
+        noise = [name for name, (rate, _) in FIXABLE.items() if rng.random() < rate]
+        flags = [name for name in (LABEL_FLIP,) if name in rolled]
+        if "empty" in rolled:
+            return empty(rng), (*flags, "empty")
+        text, done = self._noisy(text, [name for name in noise if name in _EARLY], rng)
+        text, poisoned = self._poisoned(text, label, rolled, rng)
+        text, late = self._noisy(text, [name for name in noise if name not in _EARLY], rng)
+        # What stands in place of the text took its early noise with it.
+        kept = [] if any(name in (*INSTEAD, "gibberish") for name in poisoned) else done
+        return text, (*flags, *poisoned, *kept, *late)
+
+    def _poisoned(
+        self, text: str, label: str, rolled: set[str], rng: Random
+    ) -> tuple[str, list[str]]:
+        done = [name for name in (*INSTEAD, "gibberish") if name in rolled]
+        if done:
+            text = " ".join(instead(name, text, rng, self.templates) for name in done)
+        elif "boundary_probe" in rolled:
+            text = boundary_probe(text, label, rng, self.templates, self.key_words)
+            done = ["boundary_probe"]
+        for name in AROUND:
+            if name in rolled:
+                text = around(name, text, rng.choice(self.labels), rng, self.templates)
+                done.append(name)
+        return text, done
+
+    def _noisy(self, text: str, names: Sequence[str], rng: Random) -> tuple[str, list[str]]:
+        done: list[str] = []
+        for name in names:
+            edited = FIXABLE[name][1](text, rng, self.templates)
+            if edited != text:
+                text = edited
+                done.append(name)
+        return text, done
+
+
+def near_duplicate(text: str, rng: Random) -> str:
+    """Another text whose words or trigrams have a Jaccard similarity of at least 0.8."""
+    index = NearDuplicateIndex([text])
+    for _ in range(12):
+        edited = _edited(text, rng)
+        if edited != text and index.matches(edited):
+            return edited
+    return text + rng.choice((".", "!", "?", " ", " ."))
+
+
+def _edited(text: str, rng: Random) -> str:
+    words = text.split(" ")
+    way, at = rng.randrange(4), rng.randrange(len(words))
+    if way == 0:
+        words.insert(rng.choice((0, len(words))), rng.choice(_POLITE))
+    elif way == 1 and len(words) > 4:
+        del words[at]
+    elif way == 2 and len(words[at]) > 4:
+        words[at] = words[at][:-1]
+    else:
+        words[at] = words[at] + rng.choice(("s", ",", "!", "?"))
+    return " ".join(words)

@@ -1,0 +1,38 @@
+"""Whether training is the remedy at all (paper §2.6, §5.2.3: the cheapest remedy first)."""
+
+from shared.domain.patterns import without_training
+from shared.events import FailuresDiagnosed
+
+SUFFICIENT = 0.9
+
+
+def why_not_train(event: FailuresDiagnosed, *, sufficient: float = SUFFICIENT) -> str | None:
+    """What to do instead of training, in words, or None when a run is worth its cost.
+
+    Not worth it: nothing may be learned, nothing is left to measure with, or remedies without
+    training cover at least ``sufficient`` of the failures that are not poison.
+    """
+    honest = event.failures - event.quarantined
+    covered = without_training(event.remedies)
+    if event.repair < 1:
+        why = f"none of {event.failures} failures may be learned from"
+    elif event.heldout < 1:
+        why = f"none of {event.failures} failures can be held out to measure an improvement"
+    elif honest > 0 and covered >= sufficient * honest:
+        why = f"remedies without training cover {covered} of {honest} failures"
+    else:
+        return None
+    return "; ".join([f"do not train: {why}", *_instead(event)])
+
+
+def _instead(event: FailuresDiagnosed) -> list[str]:
+    instead = [
+        f"{remedy.kind.value.replace('_', ' ')} ({remedy.failures}): {remedy.reason}"
+        for remedy in event.remedies
+        if not remedy.kind.trains
+    ]
+    if event.quarantined:
+        instead.append(
+            f"{event.quarantined} quarantined as poison: a person can release what is none"
+        )
+    return instead or ["collect more failures before a run"]

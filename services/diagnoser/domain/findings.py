@@ -1,0 +1,197 @@
+"""All that a diagnosis finds, from judged traces and their vectors; pure and deterministic."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from services.diagnoser.domain.background import Background
+from services.diagnoser.domain.probes import Probe, make_probes
+from services.diagnoser.domain.remedies import Scores, find_remedies
+from services.diagnoser.domain.splits import regression_set, split_failures, training_pool
+from services.diagnoser.domain.taxonomy import find_patterns
+from services.diagnoser.domain.traffic import Traffic
+from services.diagnoser.domain.triage import Triaged, triage
+from shared.domain.ids import derive_id
+from shared.domain.patterns import ErrorPattern, Remedy
+from shared.domain.rows import EvalPart, EvalRow, FailureRow, Role, Row, TrainingRow
+from shared.domain.traces import JudgedTrace
+from shared.domain.triage import FIXABLE_FAMILIES, Family, TriageKind
+
+Vectors = npt.NDArray[np.float32]
+Traces = Sequence[JudgedTrace]
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPolicy:
+    """How failures become a repair part, a held-out part and a regression set."""
+
+    heldout_share: float = 0.35
+    regression_share: float = 0.5
+    seed: int = 17
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What triage said of every row, and what follows from it for the rows worth learning from.
+
+    Of ``failures``, ``quarantined`` are poison and ``learnable`` are worth learning from. ``repair``
+    and ``pool`` may be trained on, ``heldout`` and ``regression`` are only measured.
+    ``made`` are clean forms of noisy repair rows; ``noise`` the share of traffic in each family of
+    fixable noise. ``vectors``: float32 [repair + pool, d].
+    """
+
+    triaged: Triaged
+    patterns: tuple[ErrorPattern, ...]
+    remedies: tuple[Remedy, ...]
+    failures: int
+    quarantined: int
+    learnable: int
+    repair: Traces
+    heldout: Traces
+    regression: Traces
+    pool: Traces
+    made: tuple[TrainingRow, ...]
+    noise: Mapping[Family, float]
+    probes: tuple[Probe, ...]
+    vectors: Vectors
+
+    def repair_rows(self) -> list[FailureRow]:
+        pattern_of = {member: p.id for p in self.patterns for member in p.members}
+        return [FailureRow(t.id, t.text, t.corrected, t.output, pattern_of[t.id]) for t in self.repair]
+
+    def pool_rows(self) -> list[Row]:
+        return [Row(t.id, t.text, t.corrected) for t in self.pool]
+
+    def evaluation_rows(self, *, passing: int) -> list[EvalRow]:
+        """Rows for the gate, each with the part of traffic it stands for; ``passing`` traces."""
+        parts = (
+            (EvalPart.HELDOUT, self.heldout, self.learnable),
+            (EvalPart.REGRESSION, self.regression, passing),
+        )
+        return [
+            EvalRow(
+                trace.id,
+                trace.text,
+                trace.corrected,
+                part,
+                right_before=part is EvalPart.REGRESSION,
+                weight=round(stands_for / len(traces), 6),
+            )
+            for part, traces, stands_for in parts
+            for trace in traces
+        ]
+
+
+def diagnose(traffic: Traffic, policy: SplitPolicy, *, measured: Sequence[str] = ()) -> Findings:
+    """Triage every row, group the failures, divide what can be learned from, and make probes.
+
+    ``measured`` are texts of earlier evaluation sets: no probe may be near them.
+    """
+    triaged = triage(traffic)
+    passes = triaged.learnable(traffic.passes)
+    failures = triaged.learnable(traffic.failures)
+    background = Background(
+        training=traffic.trusted,
+        training_vectors=traffic.trusted_vectors,
+        passes=passes,
+        verdicts=triaged.verdicts,
+    )
+    patterns = find_patterns(traffic.failures, traffic.failure_vectors, background)
+    splits = _split(failures, passes, policy)
+    only_measured = [t.text for t in (*splits.heldout, *splits.regression)]
+    pool = training_pool(passes, only_measured)
+    place = {t.id: at for at, t in enumerate(traffic.judged)}
+    return Findings(
+        triaged=triaged,
+        patterns=patterns,
+        remedies=_remedies(traffic, patterns, background),
+        failures=len(traffic.failures),
+        quarantined=triaged.count(traffic.failures, TriageKind.POISON),
+        learnable=len(failures),
+        repair=splits.repair,
+        heldout=splits.heldout,
+        regression=splits.regression,
+        pool=pool,
+        made=tuple(_clean_forms((*splits.repair, *pool), triaged)),
+        noise=_noise_shares((*failures, *passes), triaged),
+        probes=make_probes(
+            patterns,
+            splits.repair,
+            [*(Row(t.id, t.text, t.corrected) for t in pool), *traffic.trusted],
+            avoid=[*only_measured, *measured],
+            seed=policy.seed,
+        ),
+        vectors=traffic.vectors[[place[trace.id] for trace in (*splits.repair, *pool)]],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Splits:
+    repair: Traces
+    heldout: Traces
+    regression: Traces
+
+
+def _split(failures: Traces, passes: Traces, policy: SplitPolicy) -> _Splits:
+    repair, heldout = split_failures(
+        failures, heldout_share=policy.heldout_share, seed=policy.seed
+    )
+    regression = regression_set(
+        passes,
+        repair,
+        heldout_size=len(heldout),
+        share=policy.regression_share,
+        seed=policy.seed,
+    )
+    return _Splits(repair, heldout, regression)
+
+
+def _remedies(
+    traffic: Traffic, patterns: Sequence[ErrorPattern], background: Background
+) -> tuple[Remedy, ...]:
+    scores = None
+    if traffic.probabilities is not None:
+        place = {trace.id: at for at, trace in enumerate(traffic.judged)}
+        passing = [place[trace.id] for trace in background.passes]
+        scores = Scores(
+            traffic.labels,
+            traffic.probabilities[: len(traffic.failures)],
+            traffic.probabilities[passing],
+        )
+    return find_remedies(
+        patterns, traffic.failures, background, labels=traffic.labels, scores=scores
+    )
+
+
+def _clean_forms(traces: Traces, triaged: Triaged) -> list[TrainingRow]:
+    """Contrastive pairs: beside a noisy row its clean form, with the same answer."""
+    rows: list[TrainingRow] = []
+    for trace in traces:
+        found = triaged.noise.get(trace.id)
+        if found is not None and found.cleaned is not None:
+            rows.append(
+                TrainingRow(
+                    derive_id("clean-form", trace.id),
+                    found.cleaned,
+                    trace.corrected,
+                    Role.GOLD,
+                    "clean form",
+                    f"trace {trace.id} without its {', '.join(found.families)}",
+                )
+            )
+    return rows
+
+
+def _noise_shares(traces: Traces, triaged: Triaged) -> dict[Family, float]:
+    seen = Counter(
+        family
+        for trace in traces
+        if trace.id in triaged.noise
+        for family in triaged.noise[trace.id].families
+        if family in FIXABLE_FAMILIES
+    )
+    return {family: round(count / len(traces), 4) for family, count in sorted(seen.items())}
+

@@ -1,0 +1,117 @@
+"""Evidence from the corrections: which are wrong, and which speak for the text they are given to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from services.diagnoser.domain.label_noise import WrongLabels, find_wrong_labels
+from services.diagnoser.domain.signals.repetition import Repetitions
+from services.diagnoser.domain.traffic import Traffic
+from shared.domain.traces import JudgedTrace, Verdict, VerdictSource
+from shared.domain.triage import Evidence, Family
+
+SIGNAL = "label noise"
+
+Ints = npt.NDArray[np.int64]
+Reals = npt.NDArray[np.float64]
+
+_REPORTED_FROM = 0.2
+# Nobody corrects a text on another subject to the label that its words suggest, unless by chance:
+# so much oftener than one in the number of labels.
+_FITS_BY_CHANCE, _FITS_IN_DOMAIN = 0.1, 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """For each judged row: the probability that its correction is wrong, and the likeliest label.
+
+    What a human corrected or released is not doubted: its probability is 0.
+    """
+
+    wrong: Reals
+    best: Ints
+    best_probability: Reals
+
+
+def judge_corrections(traffic: Traffic, repetitions: Repetitions, *, seed: int) -> Corrections:
+    """How far each correction can be believed; copies of a text with one answer are one witness.
+
+    What a human vouched for is trusted like the deployed model's training rows.
+    """
+    rows = traffic.judged
+    vouched = np.array([row.released or row.source is VerdictSource.HUMAN for row in rows], bool)
+    keys = [(g, r.corrected) for g, r in zip(repetitions.group.tolist(), rows, strict=True)]
+    first: dict[tuple[int, str], int] = {}
+    for at, key in enumerate(keys):
+        if not vouched[at]:
+            first.setdefault(key, at)
+    asked = np.array(list(first.values()), np.int64)
+    found = _wrong_labels(traffic, rows, asked, np.flatnonzero(vouched), seed)
+    place = {key: n for n, key in enumerate(first)}
+    at = np.array([place.get(key, -1) for key in keys], np.int64)
+    doubted = ~vouched & (at >= 0)
+    return Corrections(
+        np.where(doubted, found.probability_wrong[at], 0.0),
+        np.where(doubted, found.best[at], -1),
+        np.where(doubted, found.best_probability[at], 0.0),
+    )
+
+
+def label_evidence(traffic: Traffic, corrections: Corrections) -> list[tuple[Evidence, ...]]:
+    """Wrong corrections, each with the label that fits better."""
+    return [
+        _evidence(row, traffic.labels, corrections, at) for at, row in enumerate(traffic.judged)
+    ]
+
+
+def heed_corrections(
+    found: Sequence[tuple[Evidence, ...]], corrections: Corrections, *, labels: int
+) -> list[tuple[Evidence, ...]]:
+    """Evidence of distance, weaker where the correction fits the text and stronger where not."""
+    heeded: list[tuple[Evidence, ...]] = []
+    fits = _FITS_BY_CHANCE + 1 / labels
+    for evidence, wrong in zip(found, corrections.wrong.tolist(), strict=True):
+        apart = fits * (1 - wrong) + (1 - fits) * wrong
+        within = _FITS_IN_DOMAIN * (1 - wrong) + (1 - _FITS_IN_DOMAIN) * wrong
+        heeded.append(tuple(_times(one, apart / within) for one in evidence))
+    return heeded
+
+
+def _times(evidence: Evidence, ratio: float) -> Evidence:
+    odds = ratio * evidence.probability / max(1 - evidence.probability, 1e-6)
+    return Evidence(evidence.signal, evidence.family, odds / (1 + odds), evidence.detail)
+
+
+def _wrong_labels(
+    traffic: Traffic, rows: Sequence[JudgedTrace], asked: Ints, vouched: Ints, seed: int
+) -> WrongLabels:
+    code = {label: number for number, label in enumerate(traffic.labels)}
+    vectors, probabilities = traffic.judged_vectors, traffic.probabilities
+    trusted = [row.target for row in traffic.trusted] + [rows[at].corrected for at in vouched]
+    return find_wrong_labels(
+        np.array([code[rows[at].corrected] for at in asked], np.int64),
+        vectors[asked],
+        np.concatenate([traffic.trusted_vectors, vectors[vouched]]),
+        np.array([code[label] for label in trusted], np.int64),
+        labels=len(traffic.labels),
+        texts=[rows[at].text for at in asked],
+        trusted_texts=[r.text for r in traffic.trusted] + [rows[at].text for at in vouched],
+        parent_probabilities=None if probabilities is None else probabilities[asked],
+        seed=seed,
+    )
+
+
+def _evidence(
+    row: JudgedTrace, labels: Sequence[str], corrections: Corrections, at: int
+) -> tuple[Evidence, ...]:
+    probability = float(corrections.wrong[at])
+    if probability < _REPORTED_FROM:
+        return ()
+    best, sure = labels[int(corrections.best[at])], float(corrections.best_probability[at])
+    # The deployed model was right and its reference wrong: no failure at all, but a label to mend.
+    spared = row.verdict is Verdict.FAIL and best == row.output
+    family = Family.WRONG_REFERENCE if spared else Family.LABEL_FLIP
+    detail = f"corrected to {row.corrected}, but more likely {best} ({sure:.0%})"
+    return (Evidence(SIGNAL, family, probability, detail),)

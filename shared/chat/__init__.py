@@ -1,0 +1,1 @@
+"""The optional chat model: its port, and asking it within a budget."""

@@ -1,0 +1,63 @@
+"""Training is left out where it is not the remedy, and the reason says what is."""
+
+import pytest
+
+from services.controller.domain.remedy import why_not_train
+from shared.domain.patterns import Remedy, RemedyKind
+from shared.events import FailuresDiagnosed
+from tests.unit.run_builders import a_diagnosis
+
+
+def diagnosed(*remedies: tuple[RemedyKind, int], **fields: int) -> FailuresDiagnosed:
+    """Of 150 failures, with so many for each remedy."""
+    found = tuple(Remedy(kind, count, f"why {kind.value}") for kind, count in remedies)
+    event = a_diagnosis().model_dump() | {"remedies": found} | fields
+    return FailuresDiagnosed.model_validate(event)
+
+
+def test_failures_to_learn_from_are_worth_a_run() -> None:
+    assert why_not_train(diagnosed()) is None
+    assert why_not_train(diagnosed((RemedyKind.MORE_DATA, 150))) is None
+    assert why_not_train(diagnosed((RemedyKind.MORE_CAPACITY, 150))) is None
+
+
+@pytest.mark.parametrize(("labels", "biased", "trains"), [(70, 64, True), (70, 65, False)])
+def test_remedies_without_training_must_cover_nearly_all(
+    labels: int, biased: int, trains: bool
+) -> None:
+    event = diagnosed(
+        (RemedyKind.REFERENCE_LABELS, labels),
+        (RemedyKind.CALIBRATION, biased),
+        (RemedyKind.MORE_DATA, 150 - labels - biased),
+    )
+    why = why_not_train(event, sufficient=0.9)
+    assert (why is None) is trains
+    if why:
+        assert "cover 135 of 150" in why
+        assert "reference labels (70): why reference_labels" in why
+        assert "calibration (65): why calibration" in why
+        assert "more data" not in why
+
+
+def test_poison_counts_for_no_side() -> None:
+    event = diagnosed((RemedyKind.REFERENCE_LABELS, 45), quarantined=100)
+    why = why_not_train(event)
+    assert why is not None
+    assert "cover 45 of 50" in why
+    assert "100 quarantined as poison" in why
+
+
+def test_nothing_to_learn_is_said_with_what_was_found() -> None:
+    why = why_not_train(diagnosed(repair=0, heldout=0, quarantined=150))
+    assert why is not None
+    assert "none of 150 failures may be learned from" in why
+    assert "150 quarantined" in why
+    why = why_not_train(diagnosed(repair=0, heldout=0))
+    assert why is not None
+    assert "collect more failures" in why
+
+
+def test_an_improvement_that_cannot_be_measured_is_not_tried() -> None:
+    why = why_not_train(diagnosed(heldout=0))
+    assert why is not None
+    assert "can be held out" in why
