@@ -57,7 +57,7 @@ def wire(
         compute=parts.compute,
         clock=clock,
         on_success=lambda job, result: diagnosis.on_done(job, result, watcher),
-        on_failure=diagnosis.give_up,
+        on_failure=lambda job, reason: diagnosis.on_failed(job, reason, watcher),
     )
     _subscribe(settings, parts, DiagnoserHandlers(ingest, models, clock))
 

@@ -200,10 +200,10 @@ class Diagnosis:
     def _asked(self, opened: OpenDiagnosis, event: FailuresDiagnosed) -> OpenDiagnosis:
         return replace(opened, event=event.model_dump_json(), asked_at=self._clock())
 
-    async def give_up(self, job: Job, reason: str) -> None:
-        """A diagnosis that cannot be made ends; new failures will start another.
+    async def on_failed(self, job: Job, reason: str, watcher: JobWatcher) -> None:
+        """Go on with less where that is possible, else give the diagnosis up.
 
-        When only the probes could not be asked, it is published with its patterns untested.
+        Without the deployed model's answers there are still embeddings, and patterns untested.
         """
         if job.spec.kind == "evaluate":
             draft = _DRAFT.validate_json(job.cause)
@@ -211,6 +211,11 @@ class Diagnosis:
             await self._publish(draft.diagnosis_id, draft.event, {})
             return
         snapshot = _SNAPSHOT.validate_json(job.cause)
+        if isinstance(job.spec, EmbedSpec) and job.spec.adapter and job.spec.base_model:
+            logger.error("diagnosis goes on without the deployed model: %s", reason)
+            less = job.spec.model_copy(update={"adapter": None})
+            await watcher.submit(replace(job, id=derive_id("embed-base", job.id), spec=less))
+            return
         logger.error("diagnosis %s given up: %s", snapshot.diagnosis_id, reason)
         view = await self._models.get(job.model)
         if view and view.open and view.open.id == snapshot.diagnosis_id:

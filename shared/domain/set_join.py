@@ -13,6 +13,7 @@ from shared.domain.similar_sets import (
     Sets,
     Signatures,
     bands,
+    reaches,
     reaching,
     signatures,
 )
@@ -21,7 +22,8 @@ Pairs = Iterator[tuple[Ints, Ints]]
 
 # Bound the memory, and let what one batch found spare the work of the next.
 _PAIRS_AT_ONCE = 1_000_000
-_FILTER_BITS = 22
+# Below this many pairs counting all overlaps at once is faster than looking for candidates.
+_FEW_PAIRS = 4_000_000
 
 
 def group_similar(kinds: Sequence[Sets], count: int, threshold: float) -> Ints:
@@ -45,6 +47,11 @@ def match_any(asked: Sets, known: Sets, threshold: float) -> Flags:
     alphabet = np.union1d(asked.alphabet, known.alphabet)
     asked, known = asked.over(alphabet), known.over(alphabet)
     answer = np.zeros(len(asked.sizes), bool)
+    if len(asked.sizes) * len(known.sizes) <= _FEW_PAIRS:
+        overlap = (known.rows @ asked.rows.T).tocoo()
+        union = known.sizes[overlap.row] + asked.sizes[overlap.col] - overlap.data
+        answer[overlap.col[reaches(overlap.data, union, threshold)]] = True
+        return answer
     for band in bands(asked.sizes, threshold):
         for left, right in _across(signatures(asked, band), signatures(known, band)):
             open_ = ~answer[left]
@@ -103,8 +110,9 @@ def _across(asked: Signatures, known: Signatures) -> Pairs:
 def _lookup(ordered: Codes, keys: Codes) -> tuple[Ints, Ints, Ints]:
     """(index into ``keys``, start, end in ``ordered``) of every key that occurs there."""
     # Most keys occur nowhere: a table of their first bits says so without a search.
-    shift = np.uint64(64 - _FILTER_BITS)
-    table = np.zeros(1 << _FILTER_BITS, bool)
+    bits = min(24, len(ordered).bit_length() + 3)
+    shift = np.uint64(64 - bits)
+    table = np.zeros(1 << bits, bool)
     table[ordered >> shift] = True
     at = np.flatnonzero(table[keys >> shift])
     start = np.searchsorted(ordered, keys[at])

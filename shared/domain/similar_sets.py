@@ -79,8 +79,12 @@ def reaching(left: Sets, right: Sets, a: Ints, b: Ints, threshold: float) -> Fla
     shared = left.rows[a[near]].multiply(right.rows[b[near]]).sum(axis=1)
     overlap = np.asarray(shared).ravel()
     found = np.zeros(len(a), bool)
-    found[near] = overlap >= threshold * (total[near] - overlap) - _SLACK
+    found[near] = reaches(overlap, total[near] - overlap, threshold)
     return found
+
+
+def reaches(overlap: Ints, union: Ints, threshold: float) -> Flags:
+    return overlap >= threshold * union - _SLACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +155,5 @@ def _sums(values: Codes, cell: Ints, cells: int) -> Codes:
 
 def _most_differing(total: Ints, threshold: float) -> npt.NDArray[np.float64]:
     """The most elements that are in one of two similar sets only, from the sum of their sizes."""
-    return (1 - threshold) / (1 + threshold) * total + _SLACK
+    share = (1 - threshold) / (1 + threshold)
+    return share * total.astype(np.float64) + _SLACK

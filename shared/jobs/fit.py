@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from shared.domain.pipeline import Hyperparameters, Method, Recipe
+from shared.domain.pipeline import Hyperparameters, Recipe
 from shared.domain.tasks import Task
 from shared.errors import BadInput
 from shared.jobs.base_models import base_folder
@@ -20,9 +20,7 @@ from shared.jobs.congruence import MeanWeights, loss_sum
 from shared.jobs.devices import device, mixed_precision
 from shared.jobs.heads import has_pooler, start_at_class_means
 from shared.jobs.rows import Row
-
-# The linear layers of the encoder; the pooler is trained whole.
-_BERT_LAYERS = r".*encoder\..*\.(query|key|value|dense)"
+from shared.jobs.trainable import trainable
 
 # Activations grow with the tokens of a pass; long texts must not take gigabytes.
 _TOKENS_AT_ONCE = {"cpu": 2_048, "cuda": 65_536}
@@ -133,45 +131,6 @@ def _trained(
         if number > len(batches) - counted:
             mean.take()
         yield loss
-
-
-def trainable(model: Any, recipe: Recipe) -> Any:
-    """The model with the parameters that its strategy trains.
-
-    Full fine-tuning leaves the word embeddings as they are: a small set touches few words, but
-    AdamW would go over the whole vocabulary at every step, half of MiniLM's weights.
-    """
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            # Its random numbers cost a sixth of the time on a CPU.
-            module.p = 0.0
-    if recipe.strategy.method is Method.FULL:
-        model.get_input_embeddings().weight.requires_grad_(False)
-        return model
-    from peft import LoraConfig, get_peft_model
-
-    rank = recipe.hyperparameters.lora_rank
-    pooled = has_pooler(model)
-    config = LoraConfig(
-        task_type="SEQ_CLS",
-        r=rank,
-        lora_alpha=2 * rank,
-        lora_dropout=0.0,
-        target_modules=_BERT_LAYERS if pooled else "all-linear",
-        modules_to_save=["classifier", "pooler"] if pooled else None,
-    )
-    return _narrowed(get_peft_model(model, config))
-
-
-def _narrowed(model: Any) -> Any:
-    """Frozen weights in bfloat16 where autocast would round them again at every step."""
-    with mixed_precision(model.device):
-        if not torch.is_autocast_enabled(model.device.type):
-            return model
-    for module in model.modules():
-        if isinstance(module, torch.nn.Linear) and not module.weight.requires_grad:
-            module.to(torch.bfloat16)
-    return model
 
 
 def _optimiser(

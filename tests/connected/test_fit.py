@@ -44,13 +44,21 @@ def store(tmp_path: Path) -> FsspecArtifacts:
     return FsspecArtifacts(str(tmp_path))
 
 
-def train(store: FsspecArtifacts, how: Recipe) -> tuple[ArtifactRef, float]:
+def train(
+    store: FsspecArtifacts, how: Recipe, parent: ArtifactRef | None = None
+) -> tuple[ArtifactRef, float]:
     from shared.jobs.checkpoints import describe, save
+    from shared.jobs.congruence import soft_targets
     from shared.jobs.fit import fit
 
     steps: list[int] = []
     fitted = fit(
-        ROWS, TASK, how, report=lambda step, _steps, _loss: steps.append(step), due=lambda: True
+        ROWS,
+        TASK,
+        how,
+        report=lambda step, _steps, _loss: steps.append(step),
+        due=lambda: True,
+        soft=soft_targets(store, parent, ROWS, TASK) if parent else None,
     )
     assert steps == list(range(1, len(steps) + 1))
     adapter = describe(TASK, how, store.put(b"rows", name="rows.jsonl"))
@@ -77,6 +85,43 @@ def test_trained_saved_loaded(store: FsspecArtifacts, how: Recipe) -> None:
 @pytest.mark.parametrize("how", RECIPES, ids=lambda how: how.strategy.method.value)
 def test_equal_input_gives_equal_weights(store: FsspecArtifacts, how: Recipe) -> None:
     assert train(store, how) == train(store, how)
+
+
+@pytest.mark.parametrize("how", RECIPES, ids=lambda how: how.strategy.method.value)
+def test_held_to_its_parent_and_averaged(store: FsspecArtifacts, how: Recipe) -> None:
+    from shared.jobs.predict import Predictor
+
+    parent, _ = train(store, how)
+    strategy = Strategy(how.strategy.method, congruence=1.0, averaged=0.5, orders=2)
+    kept = Recipe(how.hyperparameters, strategy)
+    ref, loss = train(store, kept, parent)
+    predictor = Predictor.load(store, ref)
+    assert [one.output for one in predictor.predict(UNSEEN)] == EXPECTED
+    assert predictor.adapter.recipe == kept
+    assert train(store, kept, parent) == (ref, loss)
+    assert train(store, kept)[0] != ref
+
+
+def test_soft_targets_are_the_parent_s_where_it_is_right_and_nothing_elsewhere(
+    store: FsspecArtifacts,
+) -> None:
+    from shared.jobs.congruence import soft_targets
+
+    parent, _ = train(store, RECIPES[1])
+    asked = [Row("1", UNSEEN[0], "music"), Row("2", UNSEEN[1], "alarm")]
+    found = soft_targets(store, parent, asked, TASK)
+    assert found[0].sum().item() == pytest.approx(1.0, abs=1e-3)
+    assert found[0].argmax().item() == TASK.labels.index("music")
+    assert found[1].sum().item() == 0.0
+
+
+def test_a_parent_with_other_labels_gives_no_soft_targets(store: FsspecArtifacts) -> None:
+    from shared.jobs.congruence import soft_targets
+
+    parent, _ = train(store, RECIPES[1])
+    grown = Task(TaskKind.CLASSIFICATION, ("alarm", "music", "news", "weather"))
+    with pytest.raises(BadInput, match="train without congruence"):
+        soft_targets(store, parent, ROWS, grown)
 
 
 def test_a_flipped_byte_is_refused_by_name(store: FsspecArtifacts) -> None:

@@ -36,7 +36,8 @@ async def test_failures_end_in_a_promotion(house: House) -> None:
     wrong = await improve(house)
 
     [diagnosed] = house.of(FailuresDiagnosed)
-    assert diagnosed.failures == wrong == diagnosed.repair + diagnosed.heldout
+    assert diagnosed.failures == wrong
+    assert diagnosed.repair + diagnosed.heldout == wrong - diagnosed.quarantined > 0.7 * wrong
     [closed] = house.of(RunClosed)
     assert closed.outcome == "promoted"
     first, second = house.of(ModelPromoted)

@@ -180,13 +180,13 @@ def test_a_broken_results_file_is_named(tmp_path: Path) -> None:
         Results(file)
 
 
-def full_results(tmp_path: Path, agent: Sequence[float]) -> Results:
+def full_results(tmp_path: Path, agent: Sequence[float], ceiling: float = 0.9) -> Results:
     results = Results(tmp_path / "adaptft.json")
     results.describe("python -m bench.adaptft support_desk", {"sizes": {}})
     paths = {arm: [0.5, 0.6, 0.7] for arm in ARMS} | {
         "agent": agent,
         "naive": [0.5, 0.5, 0.4],
-        "perfect-filter": [0.5, 0.7, 0.9],
+        "perfect-filter": [0.5, 0.7, ceiling],
     }
     for arm, path in paths.items():
         kept(results, DATA, arm, path)
@@ -210,6 +210,13 @@ def test_a_fall_and_an_open_gap_are_misses(tmp_path: Path) -> None:
     assert passed is False and found.startswith("support_desk seed 101 by ")
     assert verdicts["share of the reachable gap closed, last stage"][0] is False
     assert verdicts["agent less `naive-cleanlab`, points"][0] is False
+
+
+def test_a_gap_that_is_not_there_is_not_closed(tmp_path: Path) -> None:
+    results = full_results(tmp_path, [0.5, 0.7, 0.88], ceiling=0.3)
+    found = {goal.name: goal for goal in goals(results.content)}
+    gap = found["share of the reachable gap closed, last stage"]
+    assert gap.passed is None and "no gap" in gap.found
 
 
 def test_the_report_shows_every_arm_and_the_picture_is_a_picture(tmp_path: Path) -> None:

@@ -1,16 +1,32 @@
 """Near-duplicate search: equal to comparing all pairs, whatever the texts."""
 
 import random
+from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.domain import set_join
 from shared.domain.near_duplicates import NearDuplicateIndex, group_near_duplicates, normalise
+from shared.domain.similar_sets import bands
 
 WORDS = ["refund", "refunds", "where", "is", "my", "card", "a", "xx", "?", "CARD", "größe"]
 texts = st.lists(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join), max_size=12)
 thresholds = st.sampled_from([0.3, 0.5, 0.8, 1.0])
+# Long texts that differ in a few places, so that many lie just above and below the threshold.
+TEMPLATE = "where is my order number {} it was due on {} and nobody answers {} when i {} them"
+slots = st.lists(st.sampled_from(["17", "4711", "monday", "friday", "me", "us", "call", "cull"]))
+storms = st.lists(st.tuples(slots, st.integers(0, 6)), min_size=20, max_size=60).map(
+    lambda rows: [from_template(*row) for row in rows]
+)
+
+
+def from_template(fill: list[str], cut: int) -> str:
+    rest = iter(fill)
+    words = [next(rest, "so") if word == "{}" else word for word in TEMPLATE.split()]
+    return " ".join(words[cut // 2 : len(words) - cut])
 
 
 def features(text: str) -> tuple[set[str], set[str]]:
@@ -39,6 +55,56 @@ def all_pairs(rows: list[str], threshold: float) -> list[int]:
 @given(texts, thresholds)
 def test_groups_are_those_of_comparing_all_pairs(rows: list[str], threshold: float) -> None:
     assert group_near_duplicates(rows, threshold) == all_pairs(rows, threshold)
+
+
+@settings(max_examples=50, deadline=None)
+@given(storms, st.sampled_from([0.7, 0.8, 0.9]))
+def test_groups_in_a_storm_are_those_of_comparing_all_pairs(
+    rows: list[str], threshold: float
+) -> None:
+    assert group_near_duplicates(rows, threshold) == all_pairs(rows, threshold)
+
+
+@settings(max_examples=25, deadline=None)
+@given(storms)
+def test_small_batches_change_nothing(rows: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(set_join, "_PAIRS_AT_ONCE", 3)
+        assert group_near_duplicates(rows) == all_pairs(rows, 0.8)
+
+
+@settings(max_examples=50, deadline=None)
+@given(storms, storms)
+def test_the_index_finds_candidates_as_by_comparing_with_each(
+    known: list[str], asked: list[str]
+) -> None:
+    right = [any(similar(a, k, 0.8) for k in known) for a in asked]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(set_join, "_FEW_PAIRS", 0)
+        assert NearDuplicateIndex(known).match_each(asked) == right
+
+
+@given(st.integers(1, 400), st.integers(1, 400), thresholds)
+def test_a_similar_pair_of_sizes_lies_in_a_band_that_allows_its_differences(
+    smaller: int, more: int, threshold: float
+) -> None:
+    larger = min(smaller + more, int(smaller / threshold + 1e-9))
+    # The least overlap that reaches the threshold differs most.
+    overlap = np.ceil(threshold / (1 + threshold) * (smaller + larger) - 1e-9)
+    allowed = [
+        band.differing
+        for band in bands(np.array([smaller]), threshold)
+        if band.low <= smaller <= band.high and larger <= band.reach
+    ]
+    assert max(allowed) >= smaller + larger - 2 * overlap
+
+
+@given(st.integers(1, 400), thresholds)
+def test_bands_leave_no_size_out(largest: int, threshold: float) -> None:
+    found = list(bands(np.array([largest]), threshold))
+    assert found[0].low == 1
+    assert found[-1].high >= largest
+    assert all(after.low == before.high + 1 for before, after in pairwise(found))
 
 
 @settings(max_examples=50, deadline=None)

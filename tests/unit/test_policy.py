@@ -129,7 +129,24 @@ def test_high_score_refused_for_regressions_is_protected() -> None:
     assert plan.move is Move.PROTECT
     assert plan.data.replay > before.data.replay
     assert plan.data.size == before.data.size
-    assert all(now < then for now, then in zip(rates(plan), rates(a_plan()), strict=True))
+    assert all(recipe.strategy.congruence > 0 for recipe in plan.recipes)
+    assert all(recipe.strategy.averaged > 0 for recipe in plan.recipes)
+    assert rates(plan) == rates(a_plan())
+
+
+def test_protection_that_did_not_suffice_trains_gentler_and_keeps_its_strategy() -> None:
+    broken = Result(99, broken=3), Result(98, broken=3)
+    narrow = DataGrid(most_hard=0.33, most_replay=0.17)
+    run = recorded(a_run(), *broken)
+    for _ in range(2):
+        plan = decide(run, limits=LIMITS, budget=AMPLE, now=START, data=narrow)
+        assert isinstance(plan, Iterate)
+        assert plan.move is Move.PROTECT
+        before, run = run, recorded(iterated(run, plan), *broken)
+    tried = before.iterations[-1].recipes
+    assert [r.strategy for r in plan.recipes] == [r.strategy for r in tried]
+    assert all(r.strategy.congruence for r in tried)
+    assert rates(plan) < [recipe.hyperparameters.learning_rate for recipe in tried]
 
 
 def test_protection_that_costs_score_is_not_a_step_back() -> None:

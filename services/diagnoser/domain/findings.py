@@ -166,12 +166,28 @@ def _remedies(
     )
 
 
+# Taken away whole, they leave the words of the question as they were. To respell a word could turn
+# it into another one.
+_STRUCTURAL = frozenset(
+    {
+        Family.PREAMBLE,
+        Family.FORMAT_REQUEST,
+        Family.MARKUP,
+        Family.METADATA,
+        Family.REPETITION,
+        Family.ENCODING,
+    }
+)
+
+
 def _clean_forms(traces: Traces, triaged: Triaged) -> list[TrainingRow]:
     """Contrastive pairs: beside a noisy row its clean form, with the same answer."""
     rows: list[TrainingRow] = []
     for trace in traces:
         found = triaged.noise.get(trace.id)
-        if found is not None and found.cleaned is not None:
+        if found is None or found.cleaned is None:
+            continue
+        if _STRUCTURAL.issuperset(found.families):
             rows.append(
                 TrainingRow(
                     derive_id("clean-form", trace.id),

@@ -21,6 +21,11 @@ _REPORTED_FROM = 0.2
 # Nobody corrects a text on another subject to the label that its words suggest, unless by chance:
 # so much oftener than one in the number of labels.
 _FITS_BY_CHANCE, _FITS_IN_DOMAIN = 0.1, 0.9
+_NEIGHBOURS, _NEIGHBOURS_WEIGH = 8, 4.0
+_COPY = 0.98
+_REFERENCE, _ROWS_AT_ONCE = 4_000, 4_096
+# However far a text is: distance alone can be no surer.
+_SUREST = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +72,57 @@ def label_evidence(traffic: Traffic, corrections: Corrections) -> list[tuple[Evi
 
 
 def heed_corrections(
-    found: Sequence[tuple[Evidence, ...]], corrections: Corrections, *, labels: int
+    found: Sequence[tuple[Evidence, ...]], traffic: Traffic, corrections: Corrections, *, seed: int
 ) -> list[tuple[Evidence, ...]]:
-    """Evidence of distance, weaker where the correction fits the text and stronger where not."""
+    """Evidence of distance, weaker where the correction fits the text, stronger where it does not.
+
+    It fits when it is not doubted, and when the row's neighbours were corrected to the same: a new
+    way to say something is far from all that is known too, but its corrections agree.
+    """
+    suspects = np.array([at for at, evidence in enumerate(found) if evidence], np.int64)
+    agreeing = dict(
+        zip(suspects.tolist(), _agreeing(traffic, suspects, seed).tolist(), strict=True)
+    )
+    chance = _FITS_BY_CHANCE + 1 / len(traffic.labels)
     heeded: list[tuple[Evidence, ...]] = []
-    fits = _FITS_BY_CHANCE + 1 / labels
-    for evidence, wrong in zip(found, corrections.wrong.tolist(), strict=True):
-        apart = fits * (1 - wrong) + (1 - fits) * wrong
-        within = _FITS_IN_DOMAIN * (1 - wrong) + (1 - _FITS_IN_DOMAIN) * wrong
-        heeded.append(tuple(_times(one, apart / within) for one in evidence))
+    for at, evidence in enumerate(found):
+        if evidence:
+            wrong, of_one = float(corrections.wrong[at]), agreeing[at]
+            # Alone among its neighbours is no sign: a misspelt row is that too.
+            company = min(1.0, _ratio(of_one, chance) ** _NEIGHBOURS_WEIGH)
+            ratio = _ratio(1 - wrong, chance) * company
+            evidence = tuple(_times(one, ratio) for one in evidence)
+        heeded.append(evidence)
     return heeded
 
 
+def _ratio(fits: float, chance: float) -> float:
+    """How much likelier so good a fit is off the domain than within."""
+    by_chance = chance**fits * (1 - chance) ** (1 - fits)
+    within = _FITS_IN_DOMAIN**fits * (1 - _FITS_IN_DOMAIN) ** (1 - fits)
+    return by_chance / within
+
+
+def _agreeing(traffic: Traffic, suspects: Ints, seed: int) -> Reals:
+    """Share of each suspect's nearest rows, its copies aside, that have its correction."""
+    rows = traffic.judged
+    count = len(rows) + len(traffic.trusted)
+    sample = np.sort(np.random.default_rng(seed).permutation(count)[:_REFERENCE])
+    answers = np.array([*(r.corrected for r in rows), *(r.target for r in traffic.trusted)])
+    share = np.zeros(len(suspects))
+    for start in range(0, len(suspects), _ROWS_AT_ONCE):
+        part = suspects[start : start + _ROWS_AT_ONCE]
+        near = traffic.vectors[part] @ traffic.vectors[sample].T
+        near[near > _COPY] = -1.0
+        nearest = np.argpartition(-near, min(_NEIGHBOURS, len(sample) - 1), axis=1)
+        same = answers[sample][nearest[:, :_NEIGHBOURS]] == answers[part, None]
+        share[start : start + _ROWS_AT_ONCE] = same.mean(axis=1)
+    return share
+
+
 def _times(evidence: Evidence, ratio: float) -> Evidence:
-    odds = ratio * evidence.probability / max(1 - evidence.probability, 1e-6)
+    sure = min(evidence.probability, _SUREST)
+    odds = ratio * sure / (1 - sure)
     return Evidence(evidence.signal, evidence.family, odds / (1 + odds), evidence.detail)
 
 

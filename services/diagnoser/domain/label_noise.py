@@ -151,13 +151,13 @@ class _Model:
 def _fit(evidence: _Evidence, prior_wrong: float | None) -> _Model:
     """EM from the classifier whose leave-one-out scores explain the trusted labels best."""
     n, targets = len(evidence.given), evidence.one_hot()
-    ridge, scores, pool = _first_classifier(evidence, targets)
+    ridge, first_pool = _classifier(evidence, targets)
     wrong = _PRIOR_WRONG if prior_wrong is None else prior_wrong
     transition = np.full((evidence.labels,) * 2, wrong / evidence.labels)
     transition += (1 - wrong) * np.eye(evidence.labels)
     for turn in range(_ROUNDS + 1):
-        if turn:
-            scores = ridge.leave_one_out(targets)
+        scores = ridge.leave_one_out(targets)
+        if turn or (pool := first_pool) is None:
             pool = _best_pool(scores, evidence, transition)
         log_p = pool.log_probabilities(scores[:n], evidence.parent)
         for _ in range(3 if turn else 20):
@@ -169,24 +169,22 @@ def _fit(evidence: _Evidence, prior_wrong: float | None) -> _Model:
     return _Model(ridge.coefficients(targets), pool, transition, posterior)
 
 
-def _first_classifier(evidence: _Evidence, targets: Floats) -> tuple[Ridge, Floats, _Pool]:
-    """The classifier, its scores and its pool, by how much say the given labels have."""
+def _classifier(evidence: _Evidence, targets: Floats) -> tuple[Ridge, _Pool | None]:
+    """Fitted with the weight of given labels under which trusted labels are most likely.
 
-    def fit(scores: Floats, pool: _Pool) -> float:
-        return _trusted_fit(pool.log_probabilities(scores[n:], None), evidence)
-
-    n, pools = len(evidence.given), [_Pool(sharpness) for sharpness in _SHARPNESS]
-    found: list[tuple[float, float, Floats, _Pool]] = []
-    for weight in _GIVEN_WEIGHTS if len(evidence.trusted) else _GIVEN_WEIGHTS[:1]:
-        ridge = Ridge(evidence.features, _row_weights(evidence, weight), _RIDGE)
-        scores = ridge.leave_one_out(targets)
-        fits = [fit(scores, pool) for pool in pools]
-        at = int(np.argmax(fits))
-        found.append((fits[at], weight, scores, pools[at]))
-    _, weight, scores, pool = max(found, key=lambda each: each[0])
+    With the pool that made them so; None without trusted rows.
+    """
+    n = len(evidence.given)
+    found: list[tuple[float, float, _Pool]] = []
+    for weight in _GIVEN_WEIGHTS if len(evidence.trusted) else ():
+        weights = _row_weights(evidence, weight)
+        scores = Ridge(evidence.features, weights, _RIDGE, slice(n, None)).leave_one_out(targets)
+        for pool in map(_Pool, _SHARPNESS):
+            found.append((_trusted_fit(pool, scores, evidence), weight, pool))
+    _, weight, pool = max(found, key=lambda each: each[0], default=(0.0, 1.0, None))
     # Posteriors deserve more say than the raw labels they come from.
     weights = _row_weights(evidence, min(1.0, _POSTERIOR_SAY * weight))
-    return Ridge(evidence.features, weights, _RIDGE), scores, pool
+    return Ridge(evidence.features, weights, _RIDGE), pool
 
 
 def _row_weights(evidence: _Evidence, given_weight: float) -> Floats:
@@ -201,12 +199,8 @@ def _best_pool(scores: Floats, evidence: _Evidence, transition: Reals) -> _Pool:
 
     def fit(pool: _Pool) -> float:
         log_p = pool.log_probabilities(scores[some], parent)
-        likely = (np.exp(log_p) * heard).sum(axis=1)
-        alone = _Pool(pool.sharpness).log_probabilities(scores[n:], None)
-        weight = n / len(some)
-        return weight * float(np.log(np.maximum(likely, 1e-12)).sum()) + _trusted_fit(
-            alone, evidence
-        )
+        likely = np.log(np.maximum((np.exp(log_p) * heard).sum(axis=1), 1e-12))
+        return n / len(some) * float(likely.sum()) + _trusted_fit(pool, scores[n:], evidence)
 
     n = len(evidence.given)
     some = np.arange(0, n, -(-n // _POOLED))
@@ -219,9 +213,10 @@ def _best_pool(scores: Floats, evidence: _Evidence, transition: Reals) -> _Pool:
     return max((_Pool(sharpness, pool.parent) for sharpness in _SHARPNESS), key=fit)
 
 
-def _trusted_fit(log_p: Reals, evidence: _Evidence) -> float:
-    """Log-likelihood of the trusted labels, ``log_p`` [m, k]."""
-    return float(log_p[np.arange(len(evidence.trusted)), evidence.trusted].sum())
+def _trusted_fit(pool: _Pool, scores: Floats, evidence: _Evidence) -> float:
+    """Log-likelihood of the trusted labels, ``scores`` [m, k]; the parent has learned them."""
+    log_p = pool.log_probabilities(scores, None)
+    return float(log_p[np.arange(len(log_p)), evidence.trusted].sum())
 
 
 def _posterior(log_p: Reals, transition: Reals, given: Ints) -> Reals:

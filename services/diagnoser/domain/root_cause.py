@@ -21,8 +21,8 @@ _MOST = 0.5
 _CONSISTENT = 2 / 3
 # Noise that all traffic carries explains no failure: failures must carry it this much oftener.
 _OFTENER = 1.5
-# A label with less than a fifth of the usual rows was hardly shown to the model.
-_FEW = 0.2
+# A label with less than a third of the usual rows was hardly shown to the model.
+_FEW = 1 / 3
 # Cosines of sentence encoders scatter by about this much between paraphrases.
 _APART = 0.02
 _OVERLAP = 0.1

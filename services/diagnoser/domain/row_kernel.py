@@ -95,14 +95,16 @@ def _gaussian(points: Floats, landmarks: Floats) -> Floats:
 class Ridge:
     """Weighted ridge regression for one set of weights and any number of targets."""
 
-    def __init__(self, features: Floats, weights: Floats, ridge: float) -> None:
-        """``features`` [n, p]; ``weights`` [n], 0 or more; ``ridge`` is the penalty."""
-        self._weighted = features * weights[:, None]
+    def __init__(
+        self, features: Floats, weights: Floats, penalty: float, judged: slice = slice(None)
+    ) -> None:
+        """``features`` [n, p]; ``weights`` [n], 0 or more. ``judged``: rows that will be scored."""
+        self._weighted, self._judged = features * weights[:, None], judged
         gram = (features.T @ self._weighted).astype(np.float64)
-        gram[np.diag_indices_from(gram)] += ridge
-        self._solve = (np.linalg.inv(gram)).astype(np.float32)
-        self._hat = features @ self._solve
-        own = np.einsum("np,np->n", self._hat, self._weighted)
+        gram[np.diag_indices_from(gram)] += penalty
+        self._solve = np.linalg.inv(gram).astype(np.float32)
+        self._hat = features[judged] @ self._solve
+        own = np.einsum("np,np->n", self._hat, self._weighted[judged])
         self._own = np.minimum(own, 0.999)[:, None]
 
     def coefficients(self, targets: Floats) -> Floats:
@@ -110,6 +112,6 @@ class Ridge:
         return self._solve @ (self._weighted.T @ targets)
 
     def leave_one_out(self, targets: Floats) -> Floats:
-        """What each row would score, had it not been fitted: [n, k]."""
+        """What each judged row would score, had it not been fitted."""
         fitted = self._hat @ (self._weighted.T @ targets)
-        return (fitted - self._own * targets) / (1 - self._own)
+        return (fitted - self._own * targets[self._judged]) / (1 - self._own)

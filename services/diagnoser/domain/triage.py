@@ -41,8 +41,9 @@ def triage(traffic: Traffic, *, seed: int = 0) -> "Triaged":
         ),
         heed_corrections(
             off_domain_evidence(traffic.judged_vectors, traffic.trusted_vectors, seed=seed),
+            traffic,
             corrections,
-            labels=len(traffic.labels),
+            seed=seed,
         ),
         [(one,) if one else () for one in disagreement_evidence(rows, repetitions.group.tolist())],
         label_evidence(traffic, corrections),

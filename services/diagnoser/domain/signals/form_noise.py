@@ -82,9 +82,9 @@ def markup(text: str) -> tuple[str, bool]:
 
 _DOUBLED = re.compile(r"\b(\w+(?:[ '’]\w+){0,4})(?:[\s,]+\1\b)+", re.IGNORECASE)
 _TWICE = (
-    "very so really much many ha haha no yes bye ok okay please that had more long far knock go well"
-    " never again good night there now wait blah hey hi dear love big old same la one two three what"
-    " is do you oh boo new san tom half back pop run hurry quick on in out"
+    "very so really much many ha haha no yes bye ok okay please that had more long far knock go"
+    " well never again good night there now wait blah hey hi dear love big old same la one two"
+    " three oh boo new san tom half back pop run hurry quick"
 )
 _FAIR_TWICE = frozenset(_TWICE.split())
 

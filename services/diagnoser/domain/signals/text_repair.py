@@ -13,11 +13,18 @@ _JUNK = re.compile(
 _JOINER = re.compile("(?<=[A-Za-z ])\u200d|\u200d(?=[A-Za-z ])")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|%(20|2[0-9A-F]|3[A-F])")
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{2,5}|#x[0-9a-fA-F]{2,4});")
-# The lead bytes of UTF-8, read as a one-byte code, and what follows them.
-_MOJIBAKE = re.compile(
-    "[\u00c2-\u00f4][\u0080-\u00bf\u20ac\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039"
-    "\u0152\u017d\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u017e\u0178]+"
+# What may follow a lead byte of UTF-8 when bytes were read in a one-byte code.
+_NEXT = (
+    "[\u0080-\u00bf\u20ac\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\u017d"
+    "\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u017e\u0178]"
 )
+# Latin, Greek, Cyrillic, Hebrew and Arabic letters; punctuation; emoji; runs of other scripts. Fewer
+# would be letters with quotes behind them.
+_MOJIBAKE = re.compile(
+    f"[\u00c2-\u00c5\u00ce-\u00d1\u00d7-\u00d9]{_NEXT}|[\u00e2\u00ef]{_NEXT}{{2}}|\u00f0{_NEXT}{{3}}"
+    f"|(?:[\u00e0-\u00e9]{_NEXT}{{2}}){{2,}}"
+)
+_TWICE = re.compile("[\u00c2\u00c3][\u0080-\u00bf]")
 _STYLED = re.compile(
     "[\uff01-\uff5e\U0001d400-\U0001d7ff\u2460-\u24ff\ufb00-\ufb06\u00a0\u2000-\u200a]"
 )
@@ -51,21 +58,17 @@ def repair_encoding(text: str) -> tuple[str, tuple[str, ...]]:
 
 def _redecode(text: str) -> str:
     mended = _MISREAD.sub(lambda found: found.group().encode("latin-1").decode("cp1252"), text)
-    # Twice: some texts went through the wrong code twice.
-    for _ in range(2):
-        mended = _MOJIBAKE.sub(lambda found: _as_utf8(found.group()), mended)
-    return mended
+    once = _MOJIBAKE.sub(lambda found: _as_utf8(found.group()), mended)
+    # Some texts went through the wrong code twice; "\u00c3" and "\u00c2" are all that would be left.
+    return _MOJIBAKE.sub(lambda f: _as_utf8(f.group()), once) if _TWICE.search(once) else once
 
 
 def _as_utf8(junk: str) -> str:
-    """The run as UTF-8, or itself where it is none: "Ã\u00a9" is "é", "naïve" stays."""
-    for length in range(len(junk), 1, -1):
-        raw = b"".join(_byte(sign) for sign in junk[:length])
-        try:
-            return raw.decode("utf-8") + (_as_utf8(junk[length:]) if junk[length:] else "")
-        except UnicodeDecodeError:
-            continue
-    return junk
+    """The run as UTF-8, or itself where it is none: "Ã\u00a9" is "é"."""
+    try:
+        return b"".join(_byte(sign) for sign in junk).decode("utf-8")
+    except UnicodeDecodeError:
+        return junk
 
 
 def _byte(sign: str) -> bytes:
