@@ -19,6 +19,7 @@ from shared.domain.near_duplicates import normalise
 from shared.domain.traces import JudgedTrace, Verdict, VerdictSource
 
 NEAR_DUPLICATES = 0.05
+WRONG = 0.1
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _NEAREST = 4
 _TO_NEAREST = 0.8
@@ -46,7 +47,10 @@ def read_queries(files: Iterable[Path]) -> list[Query]:
 def make_traces(
     queries: Sequence[Query], count: int, *, verdict: Verdict, seed: int
 ) -> list[JudgedTrace]:
-    """Judged traces with fresh texts; a failure's output is mostly one of the nearest labels."""
+    """Judged traces with fresh texts; a failure's output is mostly one of the nearest labels.
+
+    ``WRONG`` of the failures were corrected to a label that is wrong too.
+    """
     rng = random.Random(f"{seed} {verdict} outputs")
     near = nearest_labels(queries)
     labels = sorted(near)
@@ -55,10 +59,17 @@ def make_traces(
         output = label
         while verdict is Verdict.FAIL and output == label:
             output = rng.choice(near[label] if rng.random() < _TO_NEAREST else labels)
-        confidence = round(rng.betavariate(4, 2), 4)
-        name = f"{verdict}-{at:07d}"
+        wrong = verdict is Verdict.FAIL and rng.random() < WRONG
         found.append(
-            JudgedTrace(name, text, output, verdict, label, VerdictSource.HUMAN, confidence)
+            JudgedTrace(
+                f"{verdict}-{at:07d}",
+                text,
+                output,
+                verdict,
+                rng.choice(labels) if wrong else label,
+                VerdictSource.FEEDBACK,
+                round(rng.betavariate(4, 2), 4),
+            )
         )
     return found
 

@@ -140,7 +140,8 @@ class FailuresDiagnosed(Event):
     ``embeddings.npy`` (rows: repair, then passes). ``evaluation_set`` holds the held-out failures
     and the regression set. ``quarantined`` of the ``failures`` are poison. Nothing can be learned
     when ``repair`` or ``heldout`` is 0; the evaluation set may be empty then. ``remedies`` are
-    cheapest first, each failure counted for one of them.
+    cheapest first, each failure counted for one of them. ``material``: rows that a training set may
+    be composed of; 0 where that was not counted.
     """
 
     topic: ClassVar[str] = "failures.diagnosed"
@@ -152,6 +153,7 @@ class FailuresDiagnosed(Event):
     heldout: int = Field(ge=0)
     regression: int = Field(ge=0)
     quarantined: int = Field(default=0, ge=0)
+    material: int = Field(default=0, ge=0)
     patterns: tuple[PatternSummary, ...]
     remedies: tuple[Remedy, ...] = ()
     inference_seconds: float = 0.0

@@ -1,6 +1,6 @@
 """The parts every service is made of: broker, store, artifacts, compute."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -61,10 +61,14 @@ class RealParts(Parts):
             ),
         )
 
-    def app(self, loops: Sequence[Loop] = ()) -> AsgiFastStream:
-        """The FastStream app around these parts; it closes them when it stops."""
+    def app(
+        self, loops: Sequence[Loop] = (), closing: Sequence[Callable[[], Awaitable[None]]] = ()
+    ) -> AsgiFastStream:
+        """The FastStream app around these parts; it closes them, and ``closing``, when it stops."""
 
         async def close() -> None:
+            for close_one in closing:
+                await close_one()
             await self.compute.aclose()
             self.documents.close()
 

@@ -34,26 +34,35 @@ class ServingClient:
 
     async def send_traffic(self, examples: Sequence[Example]) -> float:
         """Requests whose right answers production comes to know; the share answered right."""
-        return await self._ask(examples, log_truth=True)
+        return _right(examples, await self.answers(examples, log=True))
 
     async def accuracy(self, examples: Sequence[Example]) -> float:
         """Accuracy on rows that leave no trace in the log."""
-        return await self._ask(examples, log_truth=False)
+        return _right(examples, await self.answers(examples, log=False))
 
-    async def _ask(self, examples: Sequence[Example], *, log_truth: bool) -> float:
-        right = 0
+    async def answers(self, examples: Sequence[Example], *, log: bool) -> list[str]:
+        """The outputs in order; with ``log`` they are traces, with the labels as references."""
+        found: list[str] = []
         for begin in range(0, len(examples), BATCH):
             batch = examples[begin : begin + BATCH]
-            body: dict[str, object] = {"input": [e.text for e in batch], "log": log_truth}
-            if log_truth:
+            body: dict[str, object] = {"input": [e.text for e in batch], "log": log}
+            if log:
                 body["reference"] = [e.label for e in batch]
-                # The same data gives the same traces, so that a demo can be repeated.
-                body["id"] = [derive_id("demo", e.text) for e in batch]
+                body["id"] = [trace_id(e) for e in batch]
             answer = await self._http.post("/v1/classify", json=body)
             answer.raise_for_status()
-            results = answer.json()
-            right += sum(r["output"] == e.label for r, e in zip(results, batch, strict=True))
-        return right / len(examples)
+            found += [result["output"] for result in answer.json()]
+        return found
 
     async def aclose(self) -> None:
         await self._http.aclose()
+
+
+def trace_id(example: Example) -> str:
+    """The same data gives the same traces, so that a story can be repeated."""
+    return derive_id("demo", example.text)
+
+
+def _right(examples: Sequence[Example], answers: Sequence[str]) -> float:
+    pairs = zip(examples, answers, strict=True)
+    return sum(example.label == answer for example, answer in pairs) / len(examples)

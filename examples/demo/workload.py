@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from shared.errors import BadInput
@@ -46,13 +47,13 @@ class Limits:
 def load_workload(folder: Path, limits: Limits, *, seed: int = 17) -> Workload:
     """Split ``train.jsonl`` (and ``test.jsonl`` if it is there). Raises BadInput."""
     rng = random.Random(seed)
-    train = _distinct(_read(folder / "train.jsonl"))
+    train = distinct(read_examples(folder / "train.jsonl"))
     rng.shuffle(train)
     test_file = folder / "test.jsonl"
     if test_file.exists():
-        test = _distinct(_read(test_file))
-        seen = {_key(example.text) for example in test}
-        train = [example for example in train if _key(example.text) not in seen]
+        test = distinct(read_examples(test_file))
+        seen = {text_key(example.text) for example in test}
+        train = [example for example in train if text_key(example.text) not in seen]
     else:
         cut = round(len(train) * limits.test_share)
         test, train = train[:cut], train[cut:]
@@ -78,14 +79,10 @@ def load_workload(folder: Path, limits: Limits, *, seed: int = 17) -> Workload:
 
 def confusable_labels(rows: Sequence[Example], most: int) -> set[str]:
     """At most ``most`` labels; when there are more, those whose words are most alike."""
-    counts = Counter(row.label for row in rows)
-    if len(counts) <= most:
-        return set(counts)
-    names = sorted(counts)
-    texts = {name: " ".join(r.text for r in rows if r.label == name) for name in names}
-    vectors = TfidfVectorizer(sublinear_tf=True).fit_transform([texts[n] for n in names])
-    similarity = np.asarray((vectors @ vectors.T).todense())
-    np.fill_diagonal(similarity, -1.0)
+    labels = {row.label for row in rows}
+    if len(labels) <= most:
+        return labels
+    names, similarity = label_similarity(rows)
     order = np.dstack(np.unravel_index(np.argsort(-similarity, axis=None), similarity.shape))[0]
     chosen: set[str] = set()
     for left, right in order:
@@ -95,7 +92,18 @@ def confusable_labels(rows: Sequence[Example], most: int) -> set[str]:
     return chosen
 
 
-def _read(file: Path) -> Iterable[Example]:
+def label_similarity(rows: Sequence[Example]) -> tuple[list[str], NDArray[np.float64]]:
+    """(labels sorted, cosines [labels, labels] of the words of their rows, -1 on the diagonal)."""
+    names = sorted({row.label for row in rows})
+    texts = {name: " ".join(r.text for r in rows if r.label == name) for name in names}
+    vectors = TfidfVectorizer(sublinear_tf=True).fit_transform([texts[n] for n in names])
+    similarity = np.asarray((vectors @ vectors.T).todense())
+    np.fill_diagonal(similarity, -1.0)
+    return names, similarity
+
+
+def read_examples(file: Path) -> Iterable[Example]:
+    """The rows of a JSONL file of ``text`` and ``label``. Raises BadInput, naming the line."""
     if not file.exists():
         raise BadInput(f"{file} is missing: give a folder with train.jsonl of text and label")
     with file.open(encoding="utf-8") as lines:
@@ -109,18 +117,19 @@ def _read(file: Path) -> Iterable[Example]:
                 ) from None
 
 
-def _distinct(examples: Iterable[Example]) -> list[Example]:
+def distinct(examples: Iterable[Example]) -> list[Example]:
     """Each text once; one that carries two labels is nobody's truth and is left out."""
     labels: defaultdict[str, set[str]] = defaultdict(set)
     first: dict[str, Example] = {}
     for example in examples:
         if example.text.strip():
-            labels[_key(example.text)].add(example.label)
-            first.setdefault(_key(example.text), example)
+            labels[text_key(example.text)].add(example.label)
+            first.setdefault(text_key(example.text), example)
     return [example for key, example in first.items() if len(labels[key]) == 1]
 
 
-def _key(text: str) -> str:
+def text_key(text: str) -> str:
+    """Equal for texts that differ in case and spaces alone."""
     return " ".join(text.casefold().split())
 
 

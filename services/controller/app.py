@@ -46,6 +46,7 @@ def wire(settings: ControllerSettings, parts: Parts, clock: Clock) -> Sequence[L
         clock,
         limits=Limits(epsilon=settings.epsilon, target=settings.target),
         budget=Budget(settings.max_iterations, settings.max_minutes),
+        sufficient_remedy=settings.sufficient_remedy,
     )
     handlers = ControllerHandlers(runs, models, clock)
     on = partial(subscribe, parts.broker, settings, service=NAME)

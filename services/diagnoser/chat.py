@@ -1,5 +1,6 @@
 """What a chat model may add to a diagnosis; without one, or without budget, nothing is missing."""
 
+import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -70,18 +71,20 @@ class ChatAdvice:
         questions = [probes_question(pattern, task, count) for pattern in patterns]
         answers = await self._ask(questions, run_id)
         measured = list(evaluation_texts)
-        probes: dict[str, tuple[WrittenRow, ...]] = {}
-        for pattern in patterns:
-            if pattern.id not in answers:
-                continue
-            accepted = accept_written(
-                answers[pattern.id].probes,
-                labels=probe_labels(pattern, task),
-                evaluation_texts=measured,
-                known_texts=pattern.examples,
-            )
-            probes[pattern.id] = accepted.rows[:count]
-        return probes
+        return {
+            pattern.id: (
+                # Its own thread: to compare with all that is measured takes seconds.
+                await asyncio.to_thread(
+                    accept_written,
+                    answers[pattern.id].probes,
+                    labels=probe_labels(pattern, task),
+                    evaluation_texts=measured,
+                    known_texts=pattern.examples,
+                )
+            ).rows[:count]
+            for pattern in patterns
+            if pattern.id in answers
+        }
 
     async def _ask(self, questions: Sequence[Question[A]], run_id: str) -> dict[str, A]:
         if self._chat is None:

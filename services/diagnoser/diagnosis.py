@@ -1,33 +1,28 @@
 """A diagnosis from trigger to event: embed the traces, find what is wrong, probe, publish."""
 
 import asyncio
-import json
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from pydantic import TypeAdapter
 
 from services.diagnoser import diagnosis_files
-from services.diagnoser.domain.findings import Findings, SplitPolicy, diagnose
+from services.diagnoser.advised import AdvisedFindings
+from services.diagnoser.domain.confirmation import error_rates
+from services.diagnoser.domain.findings import Findings
+from services.diagnoser.domain.traffic import Traffic
 from services.diagnoser.domain.triggers import should_diagnose
 from services.diagnoser.models import KnownModels, ModelView, OpenDiagnosis
 from services.diagnoser.ports import TraceStore
+from services.diagnoser.probing import Draft, Probing
 from services.diagnoser.snapshots import Snapshot, Snapshots
 from shared.domain.ids import derive_id
 from shared.domain.lineage import DeployedModel
-from shared.domain.rows import EvalRow, dump_rows, load_rows
+from shared.domain.rows import dump_rows
 from shared.errors import BadInput, Conflict
 from shared.events import FailuresDiagnosed
-from shared.job_specs import (
-    EmbedResult,
-    EmbedSpec,
-    EvaluateResult,
-    EvaluateSpec,
-    JobResult,
-    ModelSpec,
-)
+from shared.job_specs import EmbedResult, EmbedSpec, EvaluateResult, JobResult
 from shared.logs import log_context
 from shared.ports import ArtifactStore, Clock, Publisher
 from shared.watcher import Job, JobWatcher
@@ -36,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 # A run that goes on is not disturbed by it: the controller knows the diagnosis by its id.
 ASK_AGAIN_AFTER = timedelta(hours=1)
-
-_DEPLOYED = "deployed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +42,7 @@ class TriggerPolicy:
     pressing_failures: int = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A diagnosis whose probes the deployed model has yet to answer."""
-
-    diagnosis_id: str
-    event: FailuresDiagnosed
-
-
 _SNAPSHOT = TypeAdapter(Snapshot)
-_DRAFT = TypeAdapter(Draft)
 
 
 class Diagnosis:
@@ -73,8 +57,9 @@ class Diagnosis:
         publisher: Publisher,
         clock: Clock,
         triggers: TriggerPolicy,
-        splits: SplitPolicy,
+        findings: AdvisedFindings,
         snapshots: Snapshots,
+        probing: Probing,
         embedding_model: str | None,
     ) -> None:
         self._traces = traces
@@ -83,8 +68,9 @@ class Diagnosis:
         self._publisher = publisher
         self._clock = clock
         self._triggers = triggers
-        self._splits = splits
+        self._findings = findings
         self._snapshots = snapshots
+        self._probing = probing
         self._embedding_model = embedding_model
 
     async def start_due(self, watcher: JobWatcher) -> None:
@@ -145,46 +131,35 @@ class Diagnosis:
             case EmbedResult():
                 await self._found(_SNAPSHOT.validate_json(job.cause), result, watcher)
             case EvaluateResult():
-                draft = _DRAFT.validate_json(job.cause)
-                outputs = await asyncio.to_thread(self._outputs, result)
-                await self._publish(draft.diagnosis_id, self._with(draft.event, result), outputs)
+                await self._publish(await self._probing.answered(job, result))
             case _:
                 raise BadInput(f"job {job.id} gave a {result.kind} result, which nobody asked for")
 
-    async def _found(
-        self, snapshot: Snapshot, embedded: EmbedResult, watcher: JobWatcher
-    ) -> None:
-        findings = await asyncio.to_thread(self._diagnose, snapshot, embedded)
-        name = snapshot.deployed.name
+    async def _found(self, snapshot: Snapshot, embedded: EmbedResult, watcher: JobWatcher) -> None:
+        deployed = snapshot.deployed
+        traffic = await asyncio.to_thread(self._snapshots.traffic, snapshot, embedded)
+        findings = await self._findings.diagnose(
+            traffic,
+            deployed.task,
+            measured=await asyncio.to_thread(self._snapshots.earlier_texts, snapshot),
+            run_id=derive_id("run", snapshot.event_id),
+        )
         await self._traces.record_triage(
             findings.triaged.verdicts,
-            model=name,
+            model=deployed.name,
             diagnosis_id=snapshot.diagnosis_id,
             now=self._clock(),
         )
         event = await asyncio.to_thread(self._event, snapshot, findings, embedded)
-        if not findings.probes:
-            await self._publish(snapshot.diagnosis_id, event, {})
-            return
-        draft = Draft(snapshot.diagnosis_id, event)
-        probes = diagnosis_files.put_probes(self._artifacts, findings.probes)
-        deployed = ModelSpec(id=_DEPLOYED, adapter=snapshot.deployed.version.adapter)
-        await watcher.submit(
-            Job(
-                derive_id("probe", snapshot.diagnosis_id),
-                name,
-                run_id=None,
-                cause=_DRAFT.dump_json(draft).decode(),
-                spec=EvaluateSpec(models=(deployed,), sets=(probes,)),
-            )
-        )
+        usual = _usual_errors(traffic, findings, snapshot)
+        draft = Draft(snapshot, embedded, event, usual)
+        finished = await self._probing.ask(draft, findings.probes, watcher)
+        if finished is not None:
+            await self._publish(finished)
 
-    async def _publish(
-        self, diagnosis_id: str, draft: FailuresDiagnosed, outputs: Mapping[str, str]
-    ) -> None:
-        event = await asyncio.to_thread(diagnosis_files.finish, self._artifacts, draft, outputs)
+    async def _publish(self, event: FailuresDiagnosed) -> None:
         view = await self._models.get(event.model)
-        if view and view.open and view.open.id == diagnosis_id:
+        if view and view.open and view.open.event_id == event.id:
             await self._models.save(replace(view, open=self._asked(view.open, event)))
         await self._publisher.publish(event)
         logger.info("%d patterns in %d failures", len(event.patterns), event.failures)
@@ -206,9 +181,7 @@ class Diagnosis:
         Without the deployed model's answers there are still embeddings, and patterns untested.
         """
         if job.spec.kind == "evaluate":
-            draft = _DRAFT.validate_json(job.cause)
-            logger.error("probes of diagnosis %s not answered: %s", draft.diagnosis_id, reason)
-            await self._publish(draft.diagnosis_id, draft.event, {})
+            await self._publish(await self._probing.unanswered(job, reason))
             return
         snapshot = _SNAPSHOT.validate_json(job.cause)
         if isinstance(job.spec, EmbedSpec) and job.spec.adapter and job.spec.base_model:
@@ -220,15 +193,6 @@ class Diagnosis:
         view = await self._models.get(job.model)
         if view and view.open and view.open.id == snapshot.diagnosis_id:
             await self._models.save(replace(view, open=None, diagnosed_until=view.open.as_of))
-
-    def _diagnose(self, snapshot: Snapshot, embedded: EmbedResult) -> Findings:
-        earlier = [
-            row.text
-            for ref in snapshot.deployed.earlier_evaluations
-            for row in load_rows(self._artifacts.get(ref), EvalRow)
-        ]
-        traffic = self._snapshots.traffic(snapshot, embedded)
-        return diagnose(traffic, self._splits, measured=earlier)
 
     def _event(
         self, snapshot: Snapshot, findings: Findings, embedded: EmbedResult
@@ -245,16 +209,16 @@ class Diagnosis:
             heldout=len(findings.heldout),
             regression=len(findings.regression),
             quarantined=findings.quarantined,
+            material=findings.material,
             patterns=diagnosis_files.summaries(findings.patterns, {}),
             remedies=findings.remedies,
             inference_seconds=embedded.inference_seconds,
         )
 
-    def _outputs(self, result: EvaluateResult) -> dict[str, str]:
-        """The deployed model's answers by probe id; none when it could not be loaded."""
-        lines = self._artifacts.get(result.predictions).splitlines()
-        return {row["id"]: row["output"] for row in map(json.loads, lines)}
 
-    def _with(self, event: FailuresDiagnosed, result: EvaluateResult) -> FailuresDiagnosed:
-        seconds = event.inference_seconds + result.inference_seconds
-        return event.model_copy(update={"inference_seconds": seconds})
+def _usual_errors(traffic: Traffic, findings: Findings, snapshot: Snapshot) -> dict[str, float]:
+    return error_rates(
+        findings.triaged.learnable(traffic.failures),
+        findings.triaged.learnable(traffic.passes),
+        each_pass_is=snapshot.passing / max(len(traffic.passes), 1),
+    )

@@ -79,6 +79,14 @@ class FailureCount:
     newest: datetime | None
 
 
+class ModelEndpoint(Protocol):
+    """Where a deployed model answers over HTTP."""
+
+    async def outputs(self, texts: Mapping[str, str], *, version: int) -> Mapping[str, str]:
+        """The answers of this version by the texts' ids. Raises TransientError and BadInput."""
+        ...
+
+
 class TraceStore(Protocol):
     """Traces with their judgements. All methods raise TransientError when the database is away."""
 

@@ -4,11 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from shared.chat.settings import ChatSettings
 from shared.settings import ServiceSettings
 
 
-class DiagnoserSettings(ServiceSettings):
-    """When to diagnose, and how failures are split."""
+class DiagnoserSettings(ChatSettings, ServiceSettings):
+    """When to diagnose, how failures are split, and what to ask a chat model."""
 
     min_failures: Annotated[int, Field(ge=4)] = Field(
         default=50, description="New failures of the deployed version that start a diagnosis."
@@ -29,6 +30,11 @@ class DiagnoserSettings(ServiceSettings):
         default=0.5,
         description="Size of the regression set as a part of the failures held out (paper: 0.3-1).",
     )
+    epsilon: Annotated[int, Field(ge=0)] = Field(
+        default=2,
+        description="Most examples of any evaluation set that were right before and may be wrong "
+        "now (the paper's ε).",
+    )
     max_failures: Annotated[int, Field(ge=10)] = Field(
         default=100_000, description="Most failures one diagnosis looks at; the newest are taken."
     )
@@ -48,4 +54,16 @@ class DiagnoserSettings(ServiceSettings):
     embedding_model: str = Field(
         default="sentence-transformers/all-MiniLM-L6-v2",
         description="Encoder that groups failures by meaning: a Hugging Face id or a folder.",
+    )
+    judged_per_minute: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default=60,
+        description="Most traces without a verdict that the chat model judges in a minute, for "
+        "each model. Each day has the budget of one run. 0: none.",
+    )
+    second_opinions: Annotated[int, Field(ge=0, le=1_000)] = Field(
+        default=30,
+        description="Most doubtful failures of a diagnosis on which the chat model is asked.",
+    )
+    written_probes: Annotated[int, Field(ge=0, le=50)] = Field(
+        default=4, description="Most probes that the chat model writes for an error pattern."
     )

@@ -1,14 +1,17 @@
 """Composition root of the synthesizer: settings → adapters → FastStream app."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from faststream.asgi import AsgiFastStream
 
-from services.synthesizer.handlers import SynthesizerHandlers
+from services.synthesizer.handlers import SynthesizerHandlers, WritingPolicy
 from services.synthesizer.settings import SynthesizerSettings
+from shared.adapters.chat_connect import connect_chat, index_calls
 from shared.adapters.kafka import subscribe
+from shared.chat.asking import Chat
 from shared.events import IterationRequested
-from shared.parts import Parts, RealParts
+from shared.parts import Parts, RealParts, utc_now
 from shared.service import Loop
 
 NAME = "synthesizer"
@@ -17,11 +20,23 @@ NAME = "synthesizer"
 def create_app(settings: SynthesizerSettings) -> AsgiFastStream:
     """The service over the real parts."""
     parts = RealParts.connect(settings, service=NAME)
-    return parts.app(wire(settings, parts))
+    chat = connect_chat(settings, parts.documents, utc_now)
+    app = parts.app(wire(settings, parts, chat=chat), closing=[chat.aclose] if chat else [])
+    app.on_startup(partial(index_calls, parts.documents))
+    return app
 
 
-def wire(settings: SynthesizerSettings, parts: Parts) -> Sequence[Loop]:
+def wire(
+    settings: SynthesizerSettings, parts: Parts, *, chat: Chat | None = None
+) -> Sequence[Loop]:
     """Connect handlers to topics; the synthesizer has no loops of its own."""
-    handlers = SynthesizerHandlers(parts.publisher, parts.artifacts)
+    handlers = SynthesizerHandlers(
+        parts.publisher,
+        parts.artifacts,
+        chat=chat,
+        writing=WritingPolicy(
+            settings.written_share, settings.written_rows, settings.written_seconds
+        ),
+    )
     subscribe(parts.broker, settings, IterationRequested, handlers.on_iteration, service=NAME)
     return []

@@ -1,5 +1,6 @@
 """Training rows that a chat model writes; without one, or without budget, there are none."""
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -41,7 +42,9 @@ async def write_material(
     for pattern, answer in zip(patterns, answers, strict=True):
         if answer is None:
             continue
-        written = accept_material(
+        # Its own thread: to compare with all that is measured and known takes seconds.
+        written = await asyncio.to_thread(
+            accept_material,
             pattern,
             answer,
             task,

@@ -1,40 +1,62 @@
-"""What the synthesizer does with an iteration: read, compose, check, store, publish."""
+"""What the synthesizer does with an iteration: read, compose, enrich, store, publish."""
 
 import asyncio
 import json
 import logging
-from collections.abc import Iterable
-from dataclasses import asdict
-from io import BytesIO
+from dataclasses import asdict, dataclass, replace
 
-import numpy as np
-from pydantic import TypeAdapter
-
+from services.synthesizer.chat import write_material
+from services.synthesizer.domain.chat_material import WrittenMaterial
 from services.synthesizer.domain.curriculum import Curriculum, compose
 from services.synthesizer.domain.enrichment import enrich
+from services.synthesizer.inputs import Inputs, read_inputs
+from shared.chat.asking import Chat
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
-from shared.domain.rows import EvalRow, FailureRow, Role, Row, TrainingRow, dump_rows, load_rows
-from shared.domain.triage import Family
-from shared.errors import DEFECTS, BadInput, PermanentError
+from shared.domain.rows import Role, dump_rows
+from shared.errors import DEFECTS, PermanentError
 from shared.events import Composition, IterationRequested, StepFailed, TrainingSetSynthesized
 from shared.ports import ArtifactStore, Publisher
 
 logger = logging.getLogger(__name__)
 
-_NOISE = TypeAdapter(dict[Family, float])
+
+@dataclass(frozen=True, slots=True)
+class WritingPolicy:
+    """How much a chat model may write: its labels are only its word.
+
+    At most ``share`` of a training set, ``rows`` gold rows and as many hard ones for a pattern, and
+    what is written within ``seconds``: a handler must not take long.
+    """
+
+    share: float = 0.1
+    rows: int = 4
+    seconds: float = 120.0
+
+    def patterns(self, rows: int) -> int:
+        """For how many patterns it may write, beside so many rows."""
+        return int(self.share * rows / (2 * self.rows))
 
 
 class SynthesizerHandlers:
     """Composes training sets; the same request gives the same bytes, hence the same artifact."""
 
-    def __init__(self, publisher: Publisher, artifacts: ArtifactStore) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        artifacts: ArtifactStore,
+        *,
+        chat: Chat | None = None,
+        writing: WritingPolicy | None = None,
+    ) -> None:
         self._publisher = publisher
         self._artifacts = artifacts
+        self._chat = chat
+        self._writing = writing or WritingPolicy()
 
     async def on_iteration(self, event: IterationRequested) -> None:
         try:
-            curriculum = await asyncio.to_thread(self._compose, event)
+            curriculum = await self._compose(event)
         except (PermanentError, *DEFECTS) as error:
             logger.exception("no training set for iteration %d", event.iteration)
             await self._fail(event, f"{type(error).__name__}: {error}")
@@ -58,36 +80,52 @@ class SynthesizerHandlers:
             )
         )
 
-    def _compose(self, event: IterationRequested) -> Curriculum:
-        files = self._artifacts.get_folder(event.diagnosis)
-        try:
-            failures = load_rows(files["repair.jsonl"], FailureRow)
-            passes = load_rows(files["passes.jsonl"], Row)
-            # Never unpickle: the file came from outside this process.
-            vectors = np.load(BytesIO(files["embeddings.npy"]), allow_pickle=False)
-        except KeyError as missing:
-            raise BadInput(f"diagnosis {event.diagnosis} has no file {missing}") from None
-        parent = event.deployed.version.training_set
-        parent_rows = load_rows(self._artifacts.get(parent), Row) if parent else []
-        measured = list(self._evaluation_texts(event))
-        curriculum = compose(
-            failures,
-            passes,
-            vectors,
-            parent_rows,
+    async def _compose(self, event: IterationRequested) -> Curriculum:
+        inputs = await asyncio.to_thread(read_inputs, self._artifacts, event)
+        curriculum = await asyncio.to_thread(
+            compose,
+            inputs.failures,
+            inputs.passes,
+            inputs.vectors,
+            inputs.parent,
             event.data,
-            evaluation_texts=measured,
+            evaluation_texts=inputs.measured,
             parent=f"training set of version {event.deployed.version.number}",
         )
-        made = load_rows(files.get("made.jsonl", b""), TrainingRow)
-        noise = _NOISE.validate_json(files.get("noise.json", b"{}"))
-        return enrich(curriculum, made, noise, event.data, evaluation_texts=measured)
+        written = await self._write(event, inputs, curriculum)
+        refused = {f"written row: {reason}": count for reason, count in written.refused.items()}
+        return await asyncio.to_thread(
+            enrich,
+            replace(curriculum, dropped={**curriculum.dropped, **refused}),
+            [*inputs.made, *written.rows],
+            inputs.noise,
+            event.data,
+            evaluation_texts=inputs.measured,
+        )
 
-    def _evaluation_texts(self, event: IterationRequested) -> Iterable[str]:
-        """Whatever a gate of this run will ask must not be trained on."""
-        for ref in (event.evaluation_set, *event.deployed.earlier_evaluations):
-            for row in load_rows(self._artifacts.get(ref), EvalRow):
-                yield row.text
+    async def _write(
+        self, event: IterationRequested, inputs: Inputs, curriculum: Curriculum
+    ) -> WrittenMaterial:
+        patterns = inputs.teachable[: self._writing.patterns(len(curriculum.rows))]
+        nothing = WrittenMaterial((), {})
+        if self._chat is None or not patterns:
+            return nothing
+        known = (*inputs.failures, *inputs.passes, *inputs.parent, *inputs.made, *curriculum.rows)
+        try:
+            async with asyncio.timeout(self._writing.seconds):
+                return await write_material(
+                    self._chat,
+                    patterns,
+                    event.deployed.task,
+                    run_id=event.run_id,
+                    evaluation_texts=inputs.measured,
+                    known_texts=[row.text for row in known],
+                    gold=self._writing.rows,
+                    hard=self._writing.rows,
+                )
+        except TimeoutError:
+            logger.warning("nothing written within %g s", self._writing.seconds)
+            return nothing
 
     async def _fail(self, event: IterationRequested, reason: str) -> None:
         failed = StepFailed.after(event, step="synthesize", reason=reason)

@@ -1,10 +1,18 @@
 """A chat model as the settings name it, with its ledger in the document store."""
 
-from shared.adapters.chat_ledger import DocumentLedger
+from shared.adapters.chat_ledger import COLLECTION, DocumentLedger
 from shared.adapters.chat_model import OpenAIChat
+from shared.adapters.mongo import MongoDocuments
 from shared.chat.asking import Chat, RetryPolicy
 from shared.chat.settings import ChatSettings
 from shared.ports import Clock, DocumentStore
+
+
+async def index_calls(documents: MongoDocuments) -> None:
+    """Create the indexes that budgets and audits read by."""
+    calls = documents.collection(COLLECTION)
+    await calls.ensure_index([("run_id", 1)])
+    await calls.ensure_index([("prompt", 1)])
 
 
 def connect_chat(settings: ChatSettings, documents: DocumentStore, clock: Clock) -> Chat | None:

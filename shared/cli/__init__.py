@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from shared.cli import models, operate, runs, traces
+from shared.cli import judge, models, operate, runs, traces
 from shared.cli import services as service_commands
 from shared.errors import PioneerError
 
@@ -18,6 +18,7 @@ app = typer.Typer(
 app.add_typer(models.app, name="models")
 app.add_typer(runs.app, name="runs")
 app.add_typer(traces.app, name="traces")
+app.add_typer(judge.app, name="judge")
 for command in (service_commands.run, service_commands.up, operate.improve, operate.rollback):
     app.command()(command)
 for command in (operate.watch, operate.dead_letters):

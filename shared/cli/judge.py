@@ -1,20 +1,20 @@
 """``pioneer judge``: how far the chat model's verdicts agree with people's."""
 
 import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from services.diagnoser.auditing import Judge, ask_again, audit_judges
-from services.diagnoser.chat import ChatAdvice
-from services.diagnoser.domain.audit import Audit, Estimate
-from shared.adapters.chat_connect import connect_chat
 from shared.chat.settings import ChatSettings
 from shared.cli.environment import reading
 from shared.parts import utc_now
 from shared.settings import load_settings
+
+if TYPE_CHECKING:
+    from services.diagnoser.auditing import Judge
+    from services.diagnoser.domain.audit import Audit, Estimate
 
 app = typer.Typer(help="Inspect the chat model as a judge.", no_args_is_help=True)
 console = Console()
@@ -46,7 +46,12 @@ def audit_command(
     console.print(_table(audits))
 
 
-async def _audit(model: str, ask: int) -> dict[Judge, Audit]:
+async def _audit(model: str, ask: int) -> "dict[Judge, Audit]":
+    # Here, because other commands must not wait for it.
+    from services.diagnoser.auditing import ask_again, audit_judges
+    from services.diagnoser.chat import ChatAdvice
+    from shared.adapters.chat_connect import connect_chat
+
     async with reading() as documents:
         if ask:
             chat = connect_chat(load_settings(ChatSettings), documents, utc_now)
@@ -58,7 +63,7 @@ async def _audit(model: str, ask: int) -> dict[Judge, Audit]:
         return await audit_judges(documents, model)
 
 
-def _table(audits: dict[Judge, Audit]) -> Table:
+def _table(audits: "dict[Judge, Audit]") -> Table:
     table = Table("judge", "traces", "agreement", "kappa", "abstained", "both pass / fail")
     table.add_column("only it passed / failed")
     table.add_column("same right answer")
@@ -78,7 +83,7 @@ def _table(audits: dict[Judge, Audit]) -> Table:
     return table
 
 
-def _told(estimate: Estimate | None, *, percent: bool = False) -> str:
+def _told(estimate: "Estimate | None", *, percent: bool = False) -> str:
     if estimate is None:
         return "–"
     shape = ".0%" if percent else ".2f"

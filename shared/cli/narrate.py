@@ -15,6 +15,7 @@ from shared.events import (
     RollbackRequested,
     RunClosed,
     StepFailed,
+    TraceReleased,
     TrainingProgressed,
     TrainingSetSynthesized,
 )
@@ -40,6 +41,11 @@ def _(event: ImprovementRequested) -> str:
 def _(event: RollbackRequested) -> str:
     target = f"version {event.to_version}" if event.to_version else "the version before"
     return f"rollback to {target} requested: {event.reason}"
+
+
+@narrate.register
+def _(event: TraceReleased) -> str:
+    return f"trace {event.trace_id} released by {event.by}: {event.reason}"
 
 
 @narrate.register

@@ -24,12 +24,11 @@ THRESHOLD = 0.8
 Features = Callable[[str], list[int]]
 
 _WORD = re.compile(r"\w+")
-_APOSTROPHES = str.maketrans("", "", "'’")
 
 
 def normalise(text: str) -> str:
     """The words in lower case with single spaces; a text without words keeps its other signs."""
-    folded = unicodedata.normalize("NFKC", text).casefold().translate(_APOSTROPHES)
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("'", "").replace("’", "")
     return " ".join(_WORD.findall(folded)) or " ".join(folded.split())
 
 

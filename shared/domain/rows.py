@@ -51,6 +51,20 @@ class TrainingRow:
     reason: str
 
 
+# The source of a noisy form of another training row.
+TWIN = "twin"
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedRow:
+    """A row that a deployed model was trained on; ``source`` is empty where nobody said it."""
+
+    id: str
+    text: str
+    target: str
+    source: str = ""
+
+
 class EvalPart(StrEnum):
     HELDOUT = "heldout"
     REGRESSION = "regression"
@@ -71,7 +85,7 @@ class EvalRow:
     weight: float = 0.0
 
 
-AnyRow = TypeVar("AnyRow", Row, FailureRow, TrainingRow, EvalRow)
+AnyRow = TypeVar("AnyRow", Row, FailureRow, TrainingRow, LearnedRow, EvalRow)
 
 
 def dump_rows(rows: Iterable[AnyRow]) -> bytes:
@@ -93,3 +107,12 @@ def load_rows(data: bytes, kind: type[AnyRow]) -> list[AnyRow]:
                 f"line {number} is not a {kind.__name__}: {error.errors()[0]['msg']}"
             ) from None
     return rows
+
+
+def load_learned(data: bytes) -> list[Row]:
+    """What a deployed model learned from, but for noisy twins: they say nothing of their own.
+
+    A twin of a twin would drift from what users write. Raises BadInput as ``load_rows``.
+    """
+    rows = load_rows(data, LearnedRow)
+    return [Row(row.id, row.text, row.target) for row in rows if row.source != TWIN]

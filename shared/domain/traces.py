@@ -17,13 +17,15 @@ class Verdict(StrEnum):
 class VerdictSource(StrEnum):
     """Who judged, weakest first; a stronger source supersedes a weaker one (paper §1)."""
 
+    CHAT = "chat"
     EXACT_MATCH = "exact_match"
     FEEDBACK = "feedback"
     HUMAN = "human"
 
     @property
     def strength(self) -> int:
-        return list(VerdictSource).index(self)
+        # Stored with every judgement: a weaker source that comes later must not renumber others.
+        return list(VerdictSource).index(self) - 1
 
 
 @dataclass(frozen=True, slots=True)

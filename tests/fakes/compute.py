@@ -51,7 +51,6 @@ class NearestRow:
     def predict(self, texts: Sequence[str]) -> list[str]:
         return [self._labels[i] for i in (embed(texts) @ self._vectors.T).argmax(axis=1)]
 
-
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """float16 [texts, labels], sure of the nearest row's label."""
         labels = sorted(set(self._labels))

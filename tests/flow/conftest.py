@@ -1,7 +1,7 @@
 """Five services on FastStream's in-memory broker, with fakes for everything else."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,8 @@ from pydantic import ValidationError
 from services.controller import app as controller
 from services.controller.settings import ControllerSettings
 from services.diagnoser import app as diagnoser
+from services.diagnoser.adapters.http_endpoint import HttpEndpoint
+from services.diagnoser.ports import ModelEndpoint
 from services.diagnoser.settings import DiagnoserSettings
 from services.synthesizer import app as synthesizer
 from services.synthesizer.settings import SynthesizerSettings
@@ -22,7 +24,11 @@ from services.trainer.settings import TrainerSettings
 from services.verifier import app as verifier
 from services.verifier.settings import VerifierSettings
 from shared.adapters.artifacts import FsspecArtifacts
+from shared.adapters.chat_ledger import DocumentLedger
 from shared.adapters.kafka import EventPublisher, make_broker
+from shared.chat.asking import Chat
+from shared.chat.ports import ChatModel
+from shared.domain.chat_calls import Budget, Prices
 from shared.domain.rows import Row, dump_rows
 from shared.domain.tasks import Task, TaskKind
 from shared.events import EVENTS, Event, ModelRegistered, TraceLogged, dead_letter_topic
@@ -89,7 +95,9 @@ class House:
     def of(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.heard if isinstance(event, kind)]
 
-    async def deploy(self, rows: Sequence[Row], labels: Sequence[str]) -> ModelRegistered:
+    async def deploy(
+        self, rows: Sequence[Row], labels: Sequence[str], *, endpoint: str | None = None
+    ) -> ModelRegistered:
         """Register a model that answers like these rows."""
         event = ModelRegistered(
             id="registration",
@@ -98,6 +106,7 @@ class House:
             base_model="base",
             adapter=self.compute.train(rows),
             training_set=self.artifacts.put(dump_rows(rows), name="training.jsonl"),
+            endpoint=endpoint,
         )
         await self.publish(event)
         return event
@@ -126,7 +135,20 @@ def trace(row: Row, output: str, version: int = 1, **more: Any) -> TraceLogged:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    artifacts = FsspecArtifacts(tmp_path.as_uri())
+    async with built_house(tmp_path) as built:
+        yield built
+
+
+@asynccontextmanager
+async def built_house(
+    folder: Path,
+    *,
+    chat: ChatModel | None = None,
+    endpoint: Callable[[str], ModelEndpoint] = HttpEndpoint,
+    **more: Any,
+) -> AsyncGenerator[House]:
+    """The house, with a chat model if asked; ``more`` are settings of all services."""
+    artifacts = FsspecArtifacts(folder.as_uri())
     settings = ServiceSettings(**ADDRESSES)
     broker = make_broker(settings, service="test")
     built = House(
@@ -139,15 +161,39 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         clock=Clock(),
     )
     parts = Parts(broker, built.publisher, built.documents, artifacts, built.compute)
-    tuned = {**ADDRESSES, "min_failures": 10, "quiet_seconds": 1, "max_iterations": 2}
-    built.loops += diagnoser.wire(DiagnoserSettings(**tuned), parts, built.traces, built.clock)
-    built.loops += synthesizer.wire(SynthesizerSettings(**ADDRESSES), parts)
+    tuned = {**ADDRESSES, "min_failures": 10, "quiet_seconds": 1, "max_iterations": 2, **more}
+    asked = _chat(chat, built) if chat else None
+    built.loops += diagnoser.wire(
+        DiagnoserSettings(**tuned),
+        parts,
+        built.traces,
+        built.clock,
+        chat=asked,
+        endpoint=endpoint,
+    )
+    built.loops += synthesizer.wire(SynthesizerSettings(**tuned), parts, chat=asked)
     built.loops += trainer.wire(TrainerSettings(**ADDRESSES), parts, built.clock)
     built.loops += verifier.wire(VerifierSettings(**ADDRESSES), parts, built.clock)
     built.loops += controller.wire(ControllerSettings(**tuned), parts, built.clock)
     _listen(broker, built)
     async with TestKafkaBroker(broker):
         yield built
+
+
+def _chat(model: ChatModel, house: House) -> Chat:
+    return Chat(
+        model,
+        DocumentLedger(house.documents),
+        clock=house.clock,
+        budget=Budget(10**6),
+        prices=Prices(),
+        concurrency=1,
+        sleep=_no_wait,
+    )
+
+
+async def _no_wait(_: float) -> None:
+    return None
 
 
 def _listen(broker: KafkaBroker, house: House) -> None:

@@ -144,7 +144,7 @@ async def test_material_is_written_for_each_pattern() -> None:
         ("send money from my card", "transfer", Role.HARD),
     ]
     assert found.refused == {KNOWN: 2}
-    assert all(r.source == "chat model" and "write-material 1" in r.reason for r in found.rows)
+    assert all(r.source == "chat" and "write-material 1" in r.reason for r in found.rows)
 
 
 async def test_without_a_chat_model_nothing_is_written() -> None:

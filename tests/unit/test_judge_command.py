@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from services.diagnoser.auditing import audit_judges
 from shared.adapters.chat_ledger import DocumentLedger
 from shared.cli import judge
 from shared.domain.chat_calls import CallRecord, Outcome
@@ -69,7 +70,7 @@ async def test_agreement_kappa_and_abstentions_are_told(
         [("pass", "pass")] * 4 + [("fail", "fail")] * 3 + [("fail", "pass"), ("fail", "abstain")]
     ):
         await judged(documents, f"t{at}", human, said)
-    audits = await judge.audit_judges(documents, "intent")
+    audits = await audit_judges(documents, "intent")
     judge.console.print(judge._table(audits))  # pyright: ignore[reportPrivateUsage]
     line = next(line for line in capsys.readouterr().out.splitlines() if "gpt, prompt 1" in line)
     cells = [cell.strip() for cell in line.strip("│").split("│")]

@@ -54,7 +54,7 @@ class RecipeGrid:
     lora_rank: int = 16
     lora_epochs: int = 5
     full_rate: float = 2e-4
-    full_epochs: int = 3
+    full_epochs: int = 5
     batch_size: int = 32
     congruence: float = 1.0
     averaged: float = 0.6
@@ -64,6 +64,7 @@ class RecipeGrid:
     epoch_range: tuple[int, int] = (1, 20)
 
     def first(self, base_model: str, method: Method) -> Recipe:
+        """LoRA learns from labels alone, full fine-tuning is held to its parent."""
         lora = method is Method.LORA
         hyperparameters = Hyperparameters(
             base_model=base_model,
@@ -72,15 +73,16 @@ class RecipeGrid:
             batch_size=self.batch_size,
             lora_rank=self.lora_rank,
         )
-        return Recipe(hyperparameters, Strategy(method))
+        plain = Recipe(hyperparameters, Strategy(method))
+        return plain if lora else self.kept(plain)
 
     def around(self, lead: Recipe, steps: Sequence[Step]) -> Iterator[Recipe]:
         """The lead changed by each step, within the ranges; best guesses first."""
         for step in steps:
             stepped = replace(lead, hyperparameters=self._stepped(lead, step))
-            yield self._kept(stepped) if step.keep else stepped
+            yield self.kept(stepped) if step.keep else stepped
 
-    def _kept(self, recipe: Recipe) -> Recipe:
+    def kept(self, recipe: Recipe) -> Recipe:
         """Held to its parent; as it is when it already was."""
         h, strategy = recipe.hyperparameters, recipe.strategy
         if strategy.congruence:
@@ -121,22 +123,26 @@ class DataGrid:
     most_orphan_hard: float = 0.50
     most_replay: float = 0.20
     most_surgical: int = 3
+    noisy: float = 0.5
 
     def first(self, *, repair: int, labels: int, has_parent: bool) -> DataSpec:
         """Enough rows to cover every failure and every label: training restarts from the base."""
         aim = max(repair * self.rows_per_repair, labels * self.rows_per_label)
         size = round(_within(aim, self.sizes))
         if has_parent:
-            return DataSpec(size=size)
-        return DataSpec(
-            gold=self.orphan_gold, hard=round(1 - self.orphan_gold, 4), replay=0.0, size=size
-        )
+            return DataSpec(size=size, noisy=self.noisy)
+        hard = round(1 - self.orphan_gold, 4)
+        return DataSpec(gold=self.orphan_gold, hard=hard, replay=0.0, size=size, noisy=self.noisy)
 
     def larger(self, data: DataSpec) -> DataSpec:
         # Never smaller: a first plan may lie above the range.
         return replace(
             data, size=max(data.size, round(min(data.size * self.growth, self.sizes[1])))
         )
+
+    def noisier(self, data: DataSpec) -> DataSpec:
+        """A noisy twin for every row."""
+        return replace(data, noisy=1.0)
 
     def towards_gold(self, data: DataSpec) -> DataSpec:
         """Missed meanings need more right examples."""

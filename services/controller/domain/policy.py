@@ -147,7 +147,7 @@ def _ideas(run: Run, grid: DataGrid) -> Iterator[_Idea]:
         reason = "no candidate could be evaluated: gentler hyperparameters"
         yield _Idea(Move.TUNE, last, last.data, GENTLER, reason)
     elif last.score < DATA_PROBLEM:
-        yield from _rebuilt(last, grid)
+        yield from _rebuilt(last, grid, run.material)
     elif last.breaks_too_much:
         guarded = grid.towards_hard_and_replay(last.data)
         reason = f"{said}: more hard negatives and replay, held to what the parent has right"
@@ -166,7 +166,14 @@ def _rolled_back(last: IterationOutcome, best: IterationOutcome) -> _Idea:
     return _Idea(Move.ROLL_BACK, best, best.data, steps, reason)
 
 
-def _rebuilt(last: IterationOutcome, grid: DataGrid) -> Iterator[_Idea]:
+def _rebuilt(last: IterationOutcome, grid: DataGrid, material: int) -> Iterator[_Idea]:
+    if 0 < material <= last.data.size:
+        # Whatever the shares, the set would hold the same rows again.
+        noisier = grid.noisier(last.data)
+        if noisier != last.data:
+            reason = f"{last.in_words}, all {material} rows are in: twins with the noise of traffic"
+            yield _Idea(Move.REBUILD, last, noisier, KEEPING, reason)
+        return
     larger = grid.larger(last.data)
     if last.breaks_too_much:
         data, more = grid.towards_hard_and_replay(larger), "hard negatives and replay"

@@ -40,6 +40,7 @@ class Run:
     state: State
     iterations: tuple[IterationOutcome, ...] = ()
     remedies: tuple[Remedy, ...] = ()
+    material: int = 0
 
     @property
     def decision_due(self) -> bool:
@@ -180,6 +181,7 @@ def _new(
         started_at=now,
         state=state,
         remedies=event.remedies,
+        material=event.material,
     )
 
 

@@ -55,11 +55,19 @@ def confirm(
     )
 
 
-def error_rates(failures: Sequence[JudgedTrace], passes: Sequence[JudgedTrace]) -> dict[str, float]:
-    """Share of each label's judged traces that fail."""
+def error_rates(
+    failures: Sequence[JudgedTrace],
+    passes: Sequence[JudgedTrace],
+    *,
+    each_pass_is: float = 1.0,
+) -> dict[str, float]:
+    """Share of each label's judged traces that fail; a pass of a sample stands for several."""
     wrong = Counter(trace.corrected for trace in failures)
     right = Counter(trace.corrected for trace in passes)
-    return {label: wrong[label] / (wrong[label] + right[label]) for label in wrong | right}
+    return {
+        label: wrong[label] / (wrong[label] + each_pass_is * right[label])
+        for label in wrong | right
+    }
 
 
 def _confirmation(pattern: ErrorPattern, asked: int, failed: int, usual: float) -> Confirmation:

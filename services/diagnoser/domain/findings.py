@@ -1,7 +1,7 @@
 """All that a diagnosis finds, from judged traces and their vectors; pure and deterministic."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +15,11 @@ from services.diagnoser.domain.taxonomy import find_patterns
 from services.diagnoser.domain.traffic import Traffic
 from services.diagnoser.domain.triage import Triaged, triage
 from shared.domain.ids import derive_id
+from shared.domain.near_duplicates import NearDuplicateIndex
 from shared.domain.patterns import ErrorPattern, Remedy
 from shared.domain.rows import EvalPart, EvalRow, FailureRow, Role, Row, TrainingRow
 from shared.domain.traces import JudgedTrace
-from shared.domain.triage import FIXABLE_FAMILIES, Family, TriageKind
+from shared.domain.triage import FIXABLE_FAMILIES, Family, TriageKind, TriageVerdict
 
 Vectors = npt.NDArray[np.float32]
 Traces = Sequence[JudgedTrace]
@@ -26,21 +27,26 @@ Traces = Sequence[JudgedTrace]
 
 @dataclass(frozen=True, slots=True)
 class SplitPolicy:
-    """How failures become a repair part, a held-out part and a regression set."""
+    """How failures become a repair part, a held-out part and a regression set.
+
+    ``epsilon``: how many of the regression set a remedy may break, as a candidate may.
+    """
 
     heldout_share: float = 0.35
     regression_share: float = 0.5
     seed: int = 17
+    epsilon: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What triage said of every row, and what follows from it for the rows worth learning from.
 
-    Of ``failures``, ``quarantined`` are poison and ``learnable`` are worth learning from. ``repair``
-    and ``pool`` may be trained on, ``heldout`` and ``regression`` are only measured.
+    Of ``failures``, ``quarantined`` are poison and ``learnable`` are worth learning from.
+    ``repair`` and ``pool`` may be trained on, ``heldout`` and ``regression`` are only measured.
     ``made`` are clean forms of noisy repair rows; ``noise`` the share of traffic in each family of
-    fixable noise. ``vectors``: float32 [repair + pool, d].
+    fixable noise. ``vectors``: float32 [repair + pool, d]. ``material`` counts all rows that a
+    training set may be composed of, the parent's too.
     """
 
     triaged: Triaged
@@ -57,10 +63,17 @@ class Findings:
     noise: Mapping[Family, float]
     probes: tuple[Probe, ...]
     vectors: Vectors
+    material: int
 
     def repair_rows(self) -> list[FailureRow]:
         pattern_of = {member: p.id for p in self.patterns for member in p.members}
-        return [FailureRow(t.id, t.text, t.corrected, t.output, pattern_of[t.id]) for t in self.repair]
+        return [
+            FailureRow(t.id, t.text, t.corrected, t.output, pattern_of[t.id]) for t in self.repair
+        ]
+
+    def measured_texts(self) -> list[str]:
+        """What nothing may be trained on."""
+        return [t.text for t in (*self.heldout, *self.regression)]
 
     def pool_rows(self) -> list[Row]:
         return [Row(t.id, t.text, t.corrected) for t in self.pool]
@@ -85,29 +98,39 @@ class Findings:
         ]
 
 
-def diagnose(traffic: Traffic, policy: SplitPolicy, *, measured: Sequence[str] = ()) -> Findings:
+def diagnose(
+    traffic: Traffic,
+    policy: SplitPolicy,
+    *,
+    measured: Sequence[str] = (),
+    triaged: Triaged | None = None,
+) -> Findings:
     """Triage every row, group the failures, divide what can be learned from, and make probes.
 
-    ``measured`` are texts of earlier evaluation sets: no probe may be near them.
+    ``measured`` are texts of earlier evaluation sets: nothing made may be near them. Equal rows
+    give equal findings, in whatever order they come. ``triaged`` is the triage of this traffic in
+    its order by id, where it was done before.
     """
-    triaged = triage(traffic)
+    traffic = traffic.in_order()
+    triaged = triaged or triage(traffic)
     passes = triaged.learnable(traffic.passes)
     failures = triaged.learnable(traffic.failures)
-    background = Background(
-        training=traffic.trusted,
-        training_vectors=traffic.trusted_vectors,
-        passes=passes,
-        verdicts=triaged.verdicts,
-    )
+    background = _background(traffic, triaged.verdicts)
     patterns = find_patterns(traffic.failures, traffic.failure_vectors, background)
     splits = _split(failures, passes, policy)
     only_measured = [t.text for t in (*splits.heldout, *splits.regression)]
+    avoid = [*only_measured, *measured]
     pool = training_pool(passes, only_measured)
     place = {t.id: at for at, t in enumerate(traffic.judged)}
     return Findings(
         triaged=triaged,
         patterns=patterns,
-        remedies=_remedies(traffic, patterns, background),
+        remedies=remedies_for(
+            traffic,
+            patterns,
+            triaged.verdicts,
+            breakable=breakable_share(policy.epsilon, len(splits.regression)),
+        ),
         failures=len(traffic.failures),
         quarantined=triaged.count(traffic.failures, TriageKind.POISON),
         learnable=len(failures),
@@ -115,16 +138,17 @@ def diagnose(traffic: Traffic, policy: SplitPolicy, *, measured: Sequence[str] =
         heldout=splits.heldout,
         regression=splits.regression,
         pool=pool,
-        made=tuple(_clean_forms((*splits.repair, *pool), triaged)),
+        made=tuple(_clean_forms((*splits.repair, *pool), triaged, avoid)),
         noise=_noise_shares((*failures, *passes), triaged),
         probes=make_probes(
             patterns,
             splits.repair,
             [*(Row(t.id, t.text, t.corrected) for t in pool), *traffic.trusted],
-            avoid=[*only_measured, *measured],
+            avoid=avoid,
             seed=policy.seed,
         ),
         vectors=traffic.vectors[[place[trace.id] for trace in (*splits.repair, *pool)]],
+        material=len(splits.repair) + len(pool) + len(traffic.trusted),
     )
 
 
@@ -136,9 +160,7 @@ class _Splits:
 
 
 def _split(failures: Traces, passes: Traces, policy: SplitPolicy) -> _Splits:
-    repair, heldout = split_failures(
-        failures, heldout_share=policy.heldout_share, seed=policy.seed
-    )
+    repair, heldout = split_failures(failures, heldout_share=policy.heldout_share, seed=policy.seed)
     regression = regression_set(
         passes,
         repair,
@@ -149,9 +171,24 @@ def _split(failures: Traces, passes: Traces, policy: SplitPolicy) -> _Splits:
     return _Splits(repair, heldout, regression)
 
 
-def _remedies(
-    traffic: Traffic, patterns: Sequence[ErrorPattern], background: Background
+def breakable_share(epsilon: int, regression: int) -> float:
+    """The share of passes that a remedy may break, of a regression set of this size."""
+    return min(epsilon / regression, 1.0) if regression else 0.0
+
+
+def remedies_for(
+    traffic: Traffic,
+    patterns: Sequence[ErrorPattern],
+    verdicts: Mapping[str, TriageVerdict],
+    *,
+    breakable: float = 0.0,
+    spurious: Collection[str] = (),
 ) -> tuple[Remedy, ...]:
+    """What to do about the failures, cheapest first; those of ``spurious`` patterns need none.
+
+    A row without a verdict counts as one to learn from.
+    """
+    background = _background(traffic, verdicts)
     scores = None
     if traffic.probabilities is not None:
         place = {trace.id: at for at, trace in enumerate(traffic.judged)}
@@ -162,7 +199,26 @@ def _remedies(
             traffic.probabilities[passing],
         )
     return find_remedies(
-        patterns, traffic.failures, background, labels=traffic.labels, scores=scores
+        patterns,
+        traffic.failures,
+        background,
+        labels=traffic.labels,
+        scores=scores,
+        spurious=spurious,
+        breakable=breakable,
+    )
+
+
+def _background(traffic: Traffic, verdicts: Mapping[str, TriageVerdict]) -> Background:
+    def learnable(trace: JudgedTrace) -> bool:
+        verdict = verdicts.get(trace.id)
+        return verdict is None or verdict.kind is TriageKind.FIXABLE
+
+    return Background(
+        training=traffic.trusted,
+        training_vectors=traffic.trusted_vectors,
+        passes=[trace for trace in traffic.passes if learnable(trace)],
+        verdicts=verdicts,
     )
 
 
@@ -180,7 +236,7 @@ _STRUCTURAL = frozenset(
 )
 
 
-def _clean_forms(traces: Traces, triaged: Triaged) -> list[TrainingRow]:
+def _clean_forms(traces: Traces, triaged: Triaged, avoid: Sequence[str]) -> list[TrainingRow]:
     """Contrastive pairs: beside a noisy row its clean form, with the same answer."""
     rows: list[TrainingRow] = []
     for trace in traces:
@@ -198,7 +254,9 @@ def _clean_forms(traces: Traces, triaged: Triaged) -> list[TrainingRow]:
                     f"trace {trace.id} without its {', '.join(found.families)}",
                 )
             )
-    return rows
+    # A noisy row is far from a text that its clean form may be near.
+    measured = NearDuplicateIndex(avoid).match_each([row.text for row in rows])
+    return [row for row, leaks in zip(rows, measured, strict=True) if not leaks]
 
 
 def _noise_shares(traces: Traces, triaged: Triaged) -> dict[Family, float]:
@@ -210,4 +268,3 @@ def _noise_shares(traces: Traces, triaged: Triaged) -> dict[Family, float]:
         if family in FIXABLE_FAMILIES
     )
     return {family: round(count / len(traces), 4) for family, count in sorted(seen.items())}
-

@@ -55,13 +55,13 @@ def judge_corrections(traffic: Traffic, repetitions: Repetitions, *, seed: int) 
     asked = np.array(list(first.values()), np.int64)
     found = _wrong_labels(traffic, rows, asked, np.flatnonzero(vouched), seed)
     place = {key: n for n, key in enumerate(first)}
-    at = np.array([place.get(key, -1) for key in keys], np.int64)
-    doubted = ~vouched & (at >= 0)
-    return Corrections(
-        np.where(doubted, found.probability_wrong[at], 0.0),
-        np.where(doubted, found.best[at], -1),
-        np.where(doubted, found.best_probability[at], 0.0),
-    )
+    doubted = np.flatnonzero(~vouched)
+    at = np.array([place[keys[row]] for row in doubted], np.int64)
+    wrong, sure = np.zeros((2, len(rows)))
+    best = np.full(len(rows), -1, np.int64)
+    wrong[doubted], sure[doubted] = found.probability_wrong[at], found.best_probability[at]
+    best[doubted] = found.best[at]
+    return Corrections(wrong, best, sure)
 
 
 def label_evidence(traffic: Traffic, corrections: Corrections) -> list[tuple[Evidence, ...]]:
@@ -156,4 +156,6 @@ def _evidence(
     spared = row.verdict is Verdict.FAIL and best == row.output
     family = Family.WRONG_REFERENCE if spared else Family.LABEL_FLIP
     detail = f"corrected to {row.corrected}, but more likely {best} ({sure:.0%})"
+    if best == row.corrected:
+        detail = f"corrected to {best}, which is only {1 - probability:.0%} likely"
     return (Evidence(SIGNAL, family, probability, detail),)

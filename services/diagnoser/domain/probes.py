@@ -1,7 +1,8 @@
 """Probes: inputs that should trigger a weakness, asked of the deployed model (paper §2.6 step 3).
 
 They are made from failing and right texts alone. A probe's answer is the pattern's right label: it
-is said with words that texts of that label say.
+is said with words that texts of that label say. A chat model may write some more; their answers
+are only its word.
 """
 
 import random
@@ -19,6 +20,7 @@ from shared.domain.patterns import ErrorPattern, RootCause
 from shared.domain.rows import Row
 from shared.domain.traces import JudgedTrace
 from shared.domain.triage import Family
+from shared.domain.written import WrittenRow
 
 # From so many typical failures probes are made; their forms are tried until enough are new.
 _BASES = 8
@@ -35,11 +37,15 @@ class ProbeKind(StrEnum):
     SPLICE = "splice"
     LONGER = "longer"
     NOISE = "noise"
+    WRITTEN = "written"
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """An input with its right answer. ``source`` is the id of the row it was made from."""
+    """An input with its right answer. ``source`` is the id of the row it was made from.
+
+    What a chat model wrote was made from no row: its source is empty.
+    """
 
     id: str
     text: str
@@ -82,7 +88,7 @@ def make_probes(
     rows = sorted(right, key=lambda row: row.id)
     maker = _Maker(rows)
     failing = {failure.id: failure for failure in failures}
-    chosen = [p for p in patterns if p.fixable and p.cause is not RootCause.WRONG_REFERENCE]
+    chosen = [pattern for pattern in patterns if can_be_probed(pattern)]
     candidates: list[Probe] = []
     for pattern in chosen[:most_patterns]:
         rng = random.Random(derive_id("probes", seed, pattern.id))
@@ -92,17 +98,48 @@ def make_probes(
     return tuple(_first_of_each(_new(candidates, avoid, known), per_pattern))
 
 
+def can_be_probed(pattern: ErrorPattern) -> bool:
+    """Whether it is known what the right answers to such inputs are."""
+    return pattern.fixable and pattern.cause is not RootCause.WRONG_REFERENCE
+
+
+def with_written(
+    probes: Sequence[Probe], written: Mapping[str, Sequence[WrittenRow]]
+) -> tuple[Probe, ...]:
+    """The probes, and those a chat model wrote by pattern id, but for near-duplicates."""
+    more = [
+        Probe(
+            derive_id("probe", pattern, row.text),
+            row.text,
+            row.label,
+            pattern,
+            ProbeKind.WRITTEN,
+            "",
+            "written by the chat model",
+        )
+        for pattern, rows in sorted(written.items())
+        for row in rows
+    ]
+    known = NearDuplicateIndex(probe.text for probe in probes)
+    repeated = known.match_each([probe.text for probe in more])
+    new = [probe for probe, repeats in zip(more, repeated, strict=True) if not repeats]
+    return (*probes, *_first_of_each(new, len(new)))
+
+
 def rows_to_ask(probes: Sequence[Probe]) -> list[Row]:
     """Probes as the rows of an evaluation set."""
     return [Row(probe.id, probe.text, probe.target) for probe in probes]
 
 
 def material(probes: Sequence[Probe], outputs: Mapping[str, str]) -> list[ProbeRow]:
-    """The probes that were answered wrong; ``outputs`` maps probe ids to answers."""
+    """The probes that were answered wrong; ``outputs`` maps probe ids to answers.
+
+    Not those that a chat model wrote: who is wrong there, nobody knows.
+    """
     return [
         ProbeRow(p.id, p.text, p.target, outputs[p.id], p.pattern, p.source, p.reason)
         for p in probes
-        if p.id in outputs and outputs[p.id] != p.target
+        if p.id in outputs and outputs[p.id] != p.target and p.kind is not ProbeKind.WRITTEN
     ]
 
 

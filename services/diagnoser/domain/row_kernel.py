@@ -20,7 +20,7 @@ _LANDMARKS = 1500
 _TOPICS = 256
 _MEANING, _WORDS = 0.6, 0.3
 # Question words and "not" decide intents: no stop words; punctuation counts too.
-_TOKEN = r"\w+|[^\w\s]"
+_WORD_OR_SIGN = r"\w+|[^\w\s]"
 
 
 class RowKernel:
@@ -41,7 +41,7 @@ class RowKernel:
         self.sample = self._map(points)
 
     def map(self, vectors: Floats, texts: Sequence[str] | None) -> Floats:
-        """Features of other rows, float32 [n, p]; with texts exactly when it was made with texts."""
+        """Features of other rows, float32 [n, p]; texts as when it was made."""
         return self._map(self._points(vectors, texts))
 
     def _map(self, points: Floats) -> Floats:
@@ -68,7 +68,7 @@ class _Words:
     def of(cls, texts: Sequence[str], rng: np.random.Generator) -> "_Words | None":
         """None when the texts hold too few words to tell them apart."""
         vectoriser = TfidfVectorizer(
-            sublinear_tf=True, ngram_range=(1, 2), min_df=2, token_pattern=_TOKEN
+            sublinear_tf=True, ngram_range=(1, 2), min_df=2, token_pattern=_WORD_OR_SIGN
         )
         try:
             weights: Any = vectoriser.fit_transform(texts)
@@ -102,14 +102,14 @@ class Ridge:
         self._weighted, self._judged = features * weights[:, None], judged
         gram = (features.T @ self._weighted).astype(np.float64)
         gram[np.diag_indices_from(gram)] += penalty
-        self._solve = np.linalg.inv(gram).astype(np.float32)
+        self._solve: Floats = np.linalg.inv(gram).astype(np.float32)
         self._hat = features[judged] @ self._solve
         own = np.einsum("np,np->n", self._hat, self._weighted[judged])
         self._own = np.minimum(own, 0.999)[:, None]
 
     def coefficients(self, targets: Floats) -> Floats:
         """[p, k] for targets [n, k]."""
-        return self._solve @ (self._weighted.T @ targets)
+        return (self._solve @ (self._weighted.T @ targets)).astype(np.float32, copy=False)
 
     def leave_one_out(self, targets: Floats) -> Floats:
         """What each judged row would score, had it not been fitted."""

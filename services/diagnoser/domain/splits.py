@@ -87,6 +87,8 @@ def _groups(failures: Sequence[JudgedTrace]) -> list[Traces]:
 
 def _label(group: Traces) -> str:
     """The expected label most members have."""
+    if len(group) == 1:
+        return group[0].corrected
     counts = Counter(trace.corrected for trace in group)
     return min(counts, key=lambda label: (-counts[label], label))
 

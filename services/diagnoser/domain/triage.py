@@ -1,7 +1,7 @@
 """One verdict for each row: an ensemble of signals decides what is learned (paper §2.6 step 2)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from math import prod
 
@@ -11,6 +11,7 @@ from services.diagnoser.domain.label_evidence import (
     judge_corrections,
     label_evidence,
 )
+from services.diagnoser.domain.signals.negation import negation_evidence
 from services.diagnoser.domain.signals.noise import NoiseFinding, find_noise, noise_evidence
 from services.diagnoser.domain.signals.off_domain import off_domain_evidence
 from services.diagnoser.domain.signals.phrasing import phrasing_evidence
@@ -20,7 +21,10 @@ from services.diagnoser.domain.traffic import Traffic
 from shared.domain.traces import JudgedTrace
 from shared.domain.triage import Evidence, Family, TriageKind, TriageVerdict, kind_of
 
-_HARMFUL = 0.5
+# A row that is kept back by mistake can be released; a poisoned one that is learned does harm.
+_HARMFUL = 0.38
+# Users negate a request too; that the answer of such a row is wrong, its label must also say.
+_HINT = 0.3
 
 
 def triage(traffic: Traffic, *, seed: int = 0) -> "Triaged":
@@ -47,6 +51,14 @@ def triage(traffic: Traffic, *, seed: int = 0) -> "Triaged":
         ),
         [(one,) if one else () for one in disagreement_evidence(rows, repetitions.group.tolist())],
         label_evidence(traffic, corrections),
+        _hints(
+            negation_evidence(
+                texts,
+                [row.corrected for row in rows],
+                [row.text for row in traffic.trusted],
+                [row.target for row in traffic.trusted],
+            )
+        ),
         noise_evidence(noise),
     ]
     verdicts = {
@@ -73,13 +85,21 @@ class Triaged:
         return sum(self.verdicts[trace.id].kind is kind for trace in traces)
 
 
+def _hints(found: Sequence[tuple[Evidence, ...]]) -> list[tuple[Evidence, ...]]:
+    """Evidence that needs company: alone it keeps no row from training."""
+    return [
+        tuple(replace(one, probability=min(one.probability, _HINT)) for one in evidence)
+        for evidence in found
+    ]
+
+
 def decide(evidence: Sequence[Evidence], *, released: bool = False) -> TriageVerdict:
     """The ensemble's word: families count as independent, each by its strongest signal.
 
-    A row is kept from training when it is more probable than not that any harmful family is true
-    of it. What a human released stays fixable.
+    A row is kept from training when some harmful family is true of it with a probability above
+    0.38: to learn poison costs more than to wait for a person. What a human released stays fixable.
     """
-    ranked = tuple(sorted(evidence, key=lambda e: (-e.probability, e.family, e.signal)))
+    ranked = tuple(sorted(evidence, key=lambda e: (-e.probability, e.family, e.signal, e.detail)))
     strongest: dict[Family, Evidence] = {}
     for one in ranked:
         strongest.setdefault(one.family, one)

@@ -18,7 +18,7 @@ from shared.domain.rows import Role, TrainingRow
 from shared.domain.tasks import Task
 from shared.domain.written import MAX_WORDS, WrittenRow, accept_written
 
-SOURCE = "chat model"
+SOURCE = "chat"
 _EXAMPLES = 8
 
 

@@ -8,11 +8,10 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from shared.domain.noise import noisy_form
-
 from shared.domain.ids import derive_id
 from shared.domain.near_duplicates import normalise
-from shared.domain.rows import TrainingRow
+from shared.domain.noise import noisy_form
+from shared.domain.rows import TWIN, TrainingRow
 from shared.domain.triage import Family
 
 
@@ -40,8 +39,7 @@ def noisy_twins(
         if text is None or text in known or answers.get(normalise(text), row.target) != row.target:
             continue
         known.add(text)
-        reason = f"{family} form of row {row.id}"
-        twins.append(
-            replace(row, id=derive_id("twin", row.id, family), text=text, reason=reason)
-        )
+        answers[normalise(text)] = row.target
+        id_, reason = derive_id("twin", row.id, family), f"{family} form of row {row.id}"
+        twins.append(replace(row, id=id_, text=text, source=TWIN, reason=reason))
     return twins

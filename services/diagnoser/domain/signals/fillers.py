@@ -132,11 +132,16 @@ _FORMAT = re.compile(
 )
 # Every wish of format holds one of these; most texts hold none and need no closer look.
 _HINT = re.compile(
-    r"json|xml|yaml|csv|markdown|html|latex|tabl|tabular|bullet|number|order|caps|capital|case"
-    r"|code|haiku|rhyme|verse|emoji|poem|heading|point|word|sentence|line|paragraph|phrase|terms"
-    r"|english|language|text|under|than|most|max|up to|below|within|dictionary|list|keep|make|brief"
-    r"|concise|succinct|short|quick|specific|detailed|answer|yes or no|explanation|preamble|filler"
-    r"|fluff|talk|prose|intro|commentary|result|limit|explain|eli5|tl;?dr|step|format|reply|respon",
+    r"json|xml|yaml|csv|markdown|html|latex|as a table|a table[,.:]|tabular|bullet|numbered|ordered"
+    r"|caps|capitals|letters|er ?case|code block|haiku|rhyme|verse|emoji|poem|headings"
+    r"|key points|to the point|point form|words?\b|sentence|in (?:a|one|two) lines?|paragraph"
+    r"|phrase"
+    r"|terms|(?:plain|formal|simple|easy) \w|dictionary|list form|keep (?:it|this|your|the|thing)"
+    r"|make (?:it|this|your|the|thing)|brief|concise|succinct|be (?:very |as )?(?:short|quick"
+    r"|specific)"
+    r"|be (?:very )?detailed|answer|yes or no|explanation|preamble|filler|fluff|small talk|prose"
+    r"|no intro|commentary|no details|the (?:result|number|facts)|limit (?:your|the) r|explain"
+    r"|eli5|tl;?dr|step|format|repl(?:y|ies)|respon",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"\w+")

@@ -39,6 +39,8 @@ _METADATA = re.compile(
     r"|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b",
     re.IGNORECASE,
 )
+# What machines write holds one of these; most texts hold none and need no closer look.
+_TECHNICAL = re.compile(r"[=:_\[{<|]|\d{3}|\d\.\d|sent from|mozilla|\b[A-Z]{4,5}\b|turn \d|session")
 _LABELLED = re.compile(
     r"^(?:[\s|;,\[\](){}<>:-]|\b(?:query|text|message|input|q|msg|utterance)\s*[:=])+",
     re.IGNORECASE,
@@ -46,6 +48,8 @@ _LABELLED = re.compile(
 
 
 def metadata(text: str) -> tuple[str, bool]:
+    if not _TECHNICAL.search(text):
+        return text, False
     inner = _JSON.match(text)
     if inner:
         return inner.group(1), True

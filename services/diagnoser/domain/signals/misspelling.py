@@ -27,6 +27,8 @@ _SUFFIXES = (
 )
 # How often trusted texts must use a word before something else is read as a slip of it.
 _TRUSTED = 2
+# How often they must use it where there is no dictionary.
+_SURE = 4
 # How many letters of a word may be cut off for it to be told.
 _CUT = 3
 _MISREAD = str.maketrans("0134578", "oieasta")
@@ -86,7 +88,9 @@ class Vocabulary:
             for known in near
             if not _inflected(word, known)
         )
-        ranked = [entry for entry in ranked if entry[0] <= (2 if len(word) >= 8 else 1)]
+        # Without a dictionary an unknown word may well be right: only the surest slips are told.
+        slips, seen = (2 if len(word) >= 8 else 1, 0) if self.lexicon else (1, _SURE)
+        ranked = [entry for entry in ranked if entry[0] <= slips and -entry[1] >= seen]
         if not ranked:
             return None
         # Two readings as near and as common: better none than a wrong one.

@@ -18,8 +18,8 @@ _NEXT = (
     "[\u0080-\u00bf\u20ac\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\u017d"
     "\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u017e\u0178]"
 )
-# Latin, Greek, Cyrillic, Hebrew and Arabic letters; punctuation; emoji; runs of other scripts. Fewer
-# would be letters with quotes behind them.
+# Latin, Greek, Cyrillic, Hebrew and Arabic letters; punctuation; emoji; runs of other scripts.
+# Shorter runs would be letters with quotes behind them.
 _MOJIBAKE = re.compile(
     f"[\u00c2-\u00c5\u00ce-\u00d1\u00d7-\u00d9]{_NEXT}|[\u00e2\u00ef]{_NEXT}{{2}}|\u00f0{_NEXT}{{3}}"
     f"|(?:[\u00e0-\u00e9]{_NEXT}{{2}}){{2,}}"
@@ -59,7 +59,7 @@ def repair_encoding(text: str) -> tuple[str, tuple[str, ...]]:
 def _redecode(text: str) -> str:
     mended = _MISREAD.sub(lambda found: found.group().encode("latin-1").decode("cp1252"), text)
     once = _MOJIBAKE.sub(lambda found: _as_utf8(found.group()), mended)
-    # Some texts went through the wrong code twice; "\u00c3" and "\u00c2" are all that would be left.
+    # Some texts went through the wrong code twice: what is left begins with these two letters.
     return _MOJIBAKE.sub(lambda f: _as_utf8(f.group()), once) if _TWICE.search(once) else once
 
 

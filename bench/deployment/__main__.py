@@ -1,0 +1,169 @@
+"""``python -m bench.deployment clinc150``: a deployment before and after one improvement cycle."""
+
+import asyncio
+import json
+import logging
+import shlex
+import shutil
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bench.deployment.figures import Figures, figures
+from bench.deployment.story import Told, tell
+from bench.deployment.traffic import SETTINGS, Deployment, build
+from examples.demo.screen import Screen
+from shared.errors import PioneerError
+
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "deployment.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A figure beside what it should be."""
+
+    name: str
+    goal: str
+    found: float
+    met: bool
+
+
+def main(  # noqa: PLR0917 - typer calls it by name
+    scenario: Annotated[str, typer.Argument(help=", ".join(SETTINGS))] = "clinc150",
+    data: Annotated[Path, typer.Option(help="Folder that holds clinc150/.")] = Path(
+        "../shared/data"
+    ),
+    seed: Annotated[int, typer.Option(help="Draws intents, rows and planted labels.")] = 1,
+    churn_seeds: Annotated[int, typer.Option(help="Seeds 1..N of the churn; 0 for none.")] = 3,
+    out: Annotated[Path, typer.Option(help="Where the figures go.")] = RESULTS,
+    keep: Annotated[bool, typer.Option(help="Keep data and logs for a look.")] = False,
+) -> None:
+    """Exit code 0 when the story could be told, whatever its figures."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    console = Console()
+    if scenario not in SETTINGS:
+        console.print(f"scenario {scenario!r}: there are {', '.join(SETTINGS)}")
+        sys.exit(2)
+    folder = data / scenario.partition("-")[0]
+    if not (folder / "train.jsonl").exists():
+        console.print(f"{folder} holds no train.jsonl: give the folder of data sets with --data")
+        sys.exit(2)
+    home = Path(tempfile.mkdtemp(prefix="pioneer-deployment-"))
+    try:
+        deployment = build(folder, scenario, SETTINGS[scenario], seed=seed)
+        screen = Screen(console)
+        with screen.live():
+            told = asyncio.run(tell(deployment, home, screen))
+        found = figures(deployment, told)
+        churn = _churn(folder, scenario, churn_seeds, console)
+    except PioneerError as error:
+        console.print(f"[red]error:[/red] {error}\nlogs: {home / 'logs'}", highlight=False)
+        sys.exit(1)
+    goals = _goals(found, churn)
+    _write(out, _report(deployment, told, found, churn, goals))
+    for goal in goals:
+        mark = "[green]met[/green]" if goal.met else "[red]missed[/red]"
+        console.print(f"{mark}  {goal.name}: {goal.found:g} (goal {goal.goal})", highlight=False)
+    if keep:
+        console.print(f"data and logs: {home}")
+    else:
+        shutil.rmtree(home, ignore_errors=True)
+    console.print(f"figures: {out}")
+
+
+def _churn(folder: Path, scenario: str, seeds: int, console: Console) -> list[dict[str, Any]]:
+    if not seeds:
+        return []
+    from bench.deployment.churn import measure_churn
+
+    rows: list[dict[str, Any]] = []
+    for seed in range(1, seeds + 1):
+        for flips in measure_churn(build(folder, scenario, SETTINGS[scenario], seed=seed)):
+            rows.append(asdict(flips))
+            console.print(
+                f"seed {seed} {flips.arm}: accuracy {flips.test_accuracy:.2%}, negative flips "
+                f"{flips.test_flips:.2%} of the test, {flips.pass_flips:.2%} of fresh passes"
+            )
+    return rows
+
+
+def _means(churn: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Means over the seeds by arm, and the flips as parts of plain's."""
+    names = ("test_accuracy", "test_flips", "pass_flips", "heldout_fixed", "train_seconds")
+    by_arm: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in churn:
+        by_arm[row["arm"]].append(row)
+    found = {
+        arm: {name: round(mean(row[name] for row in rows), 5) for name in names}
+        for arm, rows in by_arm.items()
+    }
+    for arm in found.values():
+        for name in ("test_flips", "pass_flips"):
+            arm[f"{name}_of_plain"] = round(arm[name] / found["plain"][name], 3)
+    return found
+
+
+def _goals(found: Figures, churn: Sequence[dict[str, Any]]) -> list[Goal]:
+    fixed, unseen = found.paper_failures.share, found.unseen_failures.share
+    r, broken = found.paper_passes.broken, found.unseen_passes.broken
+    planted = found.planted
+    goals = [
+        Goal("failures fixed, as the paper counts", ">= 0.993", fixed, fixed >= 0.993),
+        Goal("passes broken, as the paper counts", "<= 2", r, r <= 2),
+        Goal("never-trained failures fixed", ">= 0.985", unseen, unseen >= 0.985),
+        Goal("never-trained passes broken of 200", "<= 2", broken, broken <= 2),
+        Goal("planted wrong labels reported", ">= 16", planted.reported, planted.reported >= 16),
+        Goal("planted wrong labels learned", "0", planted.learned, planted.learned == 0),
+    ]
+    means = _means(churn)
+    for arm in means:
+        if arm.startswith("congruent"):
+            part = means[arm]["test_flips_of_plain"]
+            equal = means[arm]["test_accuracy"] >= means["plain"]["test_accuracy"]
+            goals.append(
+                Goal(f"test flips, {arm}", "<= 0.5 of plain's", part, part <= 0.5 and equal)
+            )
+    return goals
+
+
+def _report(
+    deployment: Deployment,
+    told: Told,
+    found: Figures,
+    churn: list[dict[str, Any]],
+    goals: list[Goal],
+) -> dict[str, Any]:
+    return {
+        "command": shlex.join(["python", "-m", "bench.deployment", *sys.argv[1:]]),
+        "scenario": deployment.name,
+        "seed": deployment.seed,
+        "labels": list(deployment.labels),
+        "promoted": told.promoted,
+        "reason": told.reason,
+        "recipe": told.recipe,
+        "iterations": told.iterations,
+        "cycle_seconds": told.seconds,
+        "figures": asdict(found),
+        "goals": [asdict(goal) for goal in goals],
+        "churn": {"means": _means(churn), "rows": churn},
+    }
+
+
+def _write(out: Path, report: dict[str, Any]) -> None:
+    """One entry for each scenario; others stay as they are."""
+    known = json.loads(out.read_text()) if out.exists() else {}
+    known[report["scenario"]] = report
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)

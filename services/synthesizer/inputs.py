@@ -1,0 +1,91 @@
+"""What an iteration is composed of: the files of its diagnosis, and what the gate will ask."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import TypeAdapter
+
+from shared.domain.artifacts import ArtifactRef
+from shared.domain.patterns import ErrorPattern, RootCause, Standing
+from shared.domain.rows import EvalRow, FailureRow, Row, TrainingRow, load_learned, load_rows
+from shared.domain.triage import Family
+from shared.errors import BadInput
+from shared.events import IterationRequested
+from shared.ports import ArtifactStore
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Rows of a diagnosis with their vectors, float32 [failures + passes, d].
+
+    ``teachable`` are the patterns that more rows could help, largest first; ``measured`` the texts
+    that nothing may be trained on.
+    """
+
+    failures: Sequence[FailureRow]
+    passes: Sequence[Row]
+    vectors: npt.NDArray[np.float32]
+    parent: Sequence[Row]
+    made: Sequence[TrainingRow]
+    noise: dict[Family, float]
+    teachable: Sequence[ErrorPattern]
+    measured: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Confirmation:
+    pattern: str
+    standing: Standing
+
+
+_NOISE = TypeAdapter(dict[Family, float])
+_PATTERNS = TypeAdapter(tuple[ErrorPattern, ...])
+_CONFIRMATIONS = TypeAdapter(tuple[_Confirmation, ...])
+
+
+def read_inputs(artifacts: ArtifactStore, event: IterationRequested) -> Inputs:
+    """The inputs of an iteration. Raises BadInput when a file is missing or of another kind."""
+    files = artifacts.get_folder(event.diagnosis)
+    try:
+        failures = load_rows(files["repair.jsonl"], FailureRow)
+        passes = load_rows(files["passes.jsonl"], Row)
+        # Never unpickle: the file came from outside this process.
+        vectors = np.load(BytesIO(files["embeddings.npy"]), allow_pickle=False)
+    except KeyError as missing:
+        raise BadInput(f"diagnosis {event.diagnosis} has no file {missing}") from None
+    parent = event.deployed.version.training_set
+    return Inputs(
+        failures=failures,
+        passes=passes,
+        vectors=vectors,
+        parent=load_learned(artifacts.get(parent)) if parent else [],
+        made=load_rows(files.get("made.jsonl", b""), TrainingRow),
+        noise=_NOISE.validate_json(files.get("noise.json", b"{}")),
+        teachable=_teachable(files),
+        measured=[
+            row.text
+            for ref in _evaluation_sets(event)
+            for row in load_rows(artifacts.get(ref), EvalRow)
+        ],
+    )
+
+
+def _evaluation_sets(event: IterationRequested) -> Sequence[ArtifactRef]:
+    """Whatever a gate of this run will ask must not be trained on."""
+    return (event.evaluation_set, *event.deployed.earlier_evaluations)
+
+
+def _teachable(files: dict[str, bytes]) -> list[ErrorPattern]:
+    patterns = _PATTERNS.validate_json(files.get("patterns.json", b"[]"))
+    confirmed = _CONFIRMATIONS.validate_json(files.get("confirmations.json", b"[]"))
+    spurious = {one.pattern for one in confirmed if one.standing is Standing.SPURIOUS}
+    return [
+        pattern
+        for pattern in patterns
+        if pattern.fixable
+        and pattern.cause is not RootCause.WRONG_REFERENCE
+        and pattern.id not in spurious
+    ]
