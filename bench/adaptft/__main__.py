@@ -18,6 +18,7 @@ from typing import Annotated
 import typer
 
 from bench.adaptft.arms import AGENT, ALL_ARMS
+from bench.adaptft.label_noise import measure_label_noise
 from bench.adaptft.phrases import Templates
 from bench.adaptft.plot import plot
 from bench.adaptft.results import Results
@@ -75,6 +76,8 @@ def main(  # noqa: PLR0917 - typer calls it by name
     ]
     try:
         run_all(cases, chosen_arms, results, workers=workers, say=_say)
+        if templates is Templates.EVALUATION and not quick_run:
+            _keep_label_noise(results, data.resolve(), numbers)
     except PermanentError as error:
         _say(f"error: {error}")
         raise typer.Exit(1) from None
@@ -82,6 +85,13 @@ def main(  # noqa: PLR0917 - typer calls it by name
     plot(results.content, file.with_suffix(".png"))
     _say(f"{file} with .md and .png after {monotonic() - start:.0f} s")
     print(file.with_suffix(".md").read_text(encoding="utf-8"))
+
+
+def _keep_label_noise(results: Results, data: Path, seeds: range) -> None:
+    measured = {entry["seed"] for entry in results.content["label_noise"]}
+    if not measured.issuperset(seeds):
+        _say("planted and real label noise, beside cleanlab")
+        results.set_label_noise(measure_label_noise(data, seeds))
 
 
 def _scenario(name: str, quick_run: bool) -> Scenario:

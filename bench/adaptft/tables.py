@@ -171,7 +171,7 @@ def _label_noise(entries: Sequence[Entry]) -> list[Goal]:
     for task, least in LABEL_NOISE_GOALS.items():
         by: defaultdict[str, list[float]] = defaultdict(list)
         for entry in entries:
-            if entry.get("task") == task:
+            if entry.get("benchmark") == task:
                 by[entry["detector"]].append(entry["f1"])
         means = {detector: mean(values) for detector, values in sorted(by.items())}
         found = ", ".join(f"{detector} {value:.3f}" for detector, value in means.items())
@@ -249,7 +249,7 @@ def _triage_table(triage: Sequence[Entry]) -> str:
 def _label_noise_table(entries: Sequence[Entry]) -> str:
     by: defaultdict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in entries:
-        by[entry.get("task", ""), entry.get("detector", "")].append(entry)
+        by[entry.get("benchmark", ""), entry.get("detector", "")].append(entry)
     rows = [
         [
             task,

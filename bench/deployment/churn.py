@@ -6,7 +6,7 @@ model's rows. What is measured was never trained on.
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from bench.deployment.traffic import Deployment
 from examples.demo.production import BASE_MODEL, SEED_RECIPE
 from examples.demo.workload import Example
-from services.controller.domain.moves import RecipeGrid
+from services.controller.domain.moves import PROTECTING, RecipeGrid
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
@@ -46,10 +46,10 @@ class Flips:
     train_seconds: float
 
 
-def measure_churn(deployment: Deployment) -> list[Flips]:
-    """``plain``, and ``congruent`` as the controller protects: same rows, and with more passes."""
+def measure_churn(deployment: Deployment) -> Iterator[Flips]:
+    """``plain``, ``congruent`` as a run begins, ``protected`` as it goes on after breaking much."""
     with TemporaryDirectory(prefix="pioneer-churn-") as home:
-        return _Bench(deployment, FsspecArtifacts(home)).arms()
+        yield from _Bench(deployment, FsspecArtifacts(home)).arms()
 
 
 def arms(seed: int) -> dict[str, tuple[Recipe, int]]:
@@ -65,12 +65,13 @@ def arms(seed: int) -> dict[str, tuple[Recipe, int]]:
         ),
         Strategy(Method.FULL),
     )
-    congruent = grid.kept(plain)
+    protected = grid.kept(plain, orders=PROTECTING[0].keep)
     return {
         "plain": (plain, REPLAYED),
-        "congruent": (congruent, REPLAYED),
+        "congruent": (grid.kept(plain), REPLAYED),
+        "protected": (protected, REPLAYED),
         "plain, more replay": (plain, REPLAYED_MORE),
-        "congruent, more replay": (congruent, REPLAYED_MORE),
+        "protected, more replay": (protected, REPLAYED_MORE),
     }
 
 
@@ -95,8 +96,9 @@ class _Bench:
         self._passes = [example for example, output in answered if example.label == output]
         self._test = self._answers(self._parent, deployment.test)
 
-    def arms(self) -> list[Flips]:
-        return [self._arm(name, *how) for name, how in arms(self._deployment.seed).items()]
+    def arms(self) -> Iterator[Flips]:
+        for name, how in arms(self._deployment.seed).items():
+            yield self._arm(name, *how)
 
     def _arm(self, name: str, recipe: Recipe, replayed: int) -> Flips:
         rows = [*self._repair, *self._deployment.first, *self._passes[:replayed]]

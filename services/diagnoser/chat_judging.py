@@ -2,7 +2,6 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from services.diagnoser.chat import ChatAdvice
@@ -47,9 +46,8 @@ class ChatJudging:
         self._advice = advice
         self._clock = clock
         self._most = most
-        # Traces that are not asked about again: answered, giving orders, or tried in vain.
-        self._settled: set[str] = set()
-        self._tried: Counter[str] = Counter()
+        # By model and trace, how often a verdict was asked for in vain; _TRIES and no more.
+        self._vain: dict[str, Counter[str]] = {}
 
     async def step(self) -> None:
         """One part for each known model. Raises TransientError."""
@@ -60,7 +58,9 @@ class ChatJudging:
     async def _judge(self, deployed: DeployedModel) -> None:
         name, number = deployed.name, deployed.version.number
         newest = await self._traces.unjudged(name, number, _NEWEST)
-        asked = list(islice((trace for trace in newest if self._worth_asking(trace)), self._most))
+        before = self._vain.get(name, Counter())
+        vain = self._vain[name] = Counter({t.id: before[t.id] for t in newest if t.id in before})
+        asked = list(islice((t for t in newest if _worth_asking(t, vain)), self._most))
         if not asked:
             return
         now = self._clock()
@@ -73,22 +73,16 @@ class ChatJudging:
             and (judgement := answers[trace.id].judgement(trace.output, VerdictSource.CHAT))
         }
         await self._traces.judge(judgements, now)
-        self._settle(asked, answers.keys())
+        vain.update(dict.fromkeys(answers.keys() - judgements.keys(), _TRIES))
+        if answers:
+            # No answer at all, for want of a server or of budget, would say nothing of a trace.
+            vain.update(trace.id for trace in asked if trace.id not in answers)
         logger.info("the chat model judged %d of %d traces", len(judgements), len(asked))
 
-    def _worth_asking(self, trace: UnjudgedTrace) -> bool:
-        if trace.id in self._settled:
-            return False
-        if any(hit.family in _ORDERS for hit in phrasing.find(trace.text).values()):
-            self._settled.add(trace.id)
-            return False
-        return True
 
-    def _settle(self, asked: Sequence[UnjudgedTrace], answered: Iterable[str]) -> None:
-        done = set(answered)
-        self._settled |= done
-        # No answer at all, for want of a server or of budget, says nothing of these traces.
-        for trace in asked if done else ():
-            self._tried[trace.id] += 1
-            if self._tried[trace.id] >= _TRIES:
-                self._settled.add(trace.id)
+def _worth_asking(trace: UnjudgedTrace, vain: Counter[str]) -> bool:
+    if vain[trace.id] < _TRIES and any(
+        hit.family in _ORDERS for hit in phrasing.find(trace.text).values()
+    ):
+        vain[trace.id] = _TRIES
+    return vain[trace.id] < _TRIES

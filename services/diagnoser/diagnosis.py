@@ -184,9 +184,10 @@ class Diagnosis:
             await self._publish(await self._probing.unanswered(job, reason))
             return
         snapshot = _SNAPSHOT.validate_json(job.cause)
-        if isinstance(job.spec, EmbedSpec) and job.spec.adapter and job.spec.base_model:
+        if isinstance(job.spec, EmbedSpec) and job.spec.adapter:
             logger.error("diagnosis goes on without the deployed model: %s", reason)
-            less = job.spec.model_copy(update={"adapter": None})
+            base = self._embedding_model or snapshot.deployed.version.base_model
+            less = EmbedSpec(base_model=base, texts=job.spec.texts)
             await watcher.submit(replace(job, id=derive_id("embed-base", job.id), spec=less))
             return
         logger.error("diagnosis %s given up: %s", snapshot.diagnosis_id, reason)

@@ -35,6 +35,11 @@ class DiagnoserSettings(ChatSettings, ServiceSettings):
         description="Most examples of any evaluation set that were right before and may be wrong "
         "now (the paper's ε).",
     )
+    regression_rows: Annotated[int, Field(ge=0)] = Field(
+        default=40,
+        description="Passing traces that are guarded at least, where traffic has eight times as "
+        "many: few failures must not mean a blind gate.",
+    )
     max_failures: Annotated[int, Field(ge=10)] = Field(
         default=100_000, description="Most failures one diagnosis looks at; the newest are taken."
     )
@@ -51,9 +56,10 @@ class DiagnoserSettings(ChatSettings, ServiceSettings):
     batch_records: Annotated[int, Field(ge=1, le=50_000)] = Field(
         default=2_000, description="Most traces that are stored in one call."
     )
-    embedding_model: str = Field(
-        default="sentence-transformers/all-MiniLM-L6-v2",
-        description="Encoder that groups failures by meaning: a Hugging Face id or a folder.",
+    embedding_model: str | None = Field(
+        default=None,
+        description="Encoder that tells meanings apart: a Hugging Face id or a folder. Without one "
+        "the deployed model's own encoder does, in the same pass as its answers.",
     )
     judged_per_minute: Annotated[int, Field(ge=0, le=10_000)] = Field(
         default=60,

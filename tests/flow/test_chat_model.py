@@ -166,4 +166,4 @@ async def test_a_chat_model_that_is_away_changes_nothing(tmp_path: Path, house: 
         changing = {"occurred_at", "diagnosis", "evaluation_set"}
         assert after.model_dump(exclude=changing) == before.model_dump(exclude=changing)
         sets = [h.of(TrainingSetSynthesized)[0].training_set for h in (house, other)]
-        assert sets[0].digest == sets[1].digest
+        assert sets[0].sha256 == sets[1].sha256

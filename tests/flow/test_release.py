@@ -1,5 +1,6 @@
 """Releasing a trace from quarantine, and opinions of feedback, through the real handlers."""
 
+from shared.cli.narrate import narrate
 from shared.domain.triage import Family, TriageKind, TriageVerdict
 from shared.events import FeedbackGiven, TraceReleased
 from tests.flow.conftest import MODEL, House, trace
@@ -39,6 +40,8 @@ async def test_a_released_trace_leaves_the_quarantine_for_good(house: House) -> 
     assert (kept.release.by, kept.release.reason) == ("ann", "I asked them")
     released = {t.id: t.released for t in await house.traces.failures(MODEL, 1, 10)}
     assert released == {ROW.id: True, OTHER.id: False}
+    [first, _] = house.of(TraceReleased)
+    assert narrate(first) == f"trace {ROW.id} released by ann: I asked them"
     assert house.dead == []
 
 

@@ -16,6 +16,7 @@ from services.diagnoser.domain.probes import (
     make_probes,
     material,
     rows_to_ask,
+    with_written,
 )
 from services.diagnoser.domain.taxonomy import find_patterns
 from shared.domain.near_duplicates import NearDuplicateIndex, group_near_duplicates
@@ -23,6 +24,7 @@ from shared.domain.patterns import ErrorPattern, RootCause, Standing
 from shared.domain.rows import Row
 from shared.domain.traces import JudgedTrace, Verdict, VerdictSource
 from shared.domain.triage import Family
+from shared.domain.written import WrittenRow
 
 OPENINGS = ("can you tell me", "i want to know", "please find out", "do you know")
 THINGS = ("my order", "the parcel", "the sofa", "my lamp", "the blue chair", "my desk")
@@ -201,6 +203,26 @@ def test_failing_probes_become_material_and_the_others_do_not() -> None:
             first.reason,
         )
     ]
+
+
+def test_written_probes_are_asked_beside_the_made_ones_but_are_no_material() -> None:
+    made = probes(per_pattern=3)
+    texts = (made[0].text, "my parcel is a day late", "a day late is my parcel", "who has my sofa")
+    rows = [WrittenRow(text=text, label="status") for text in texts]
+    both = with_written(made, {PATTERNS[0].id: rows})
+    assert both[: len(made)] == made
+    more = both[len(made) :]
+    assert [probe.text for probe in more] == ["my parcel is a day late", "who has my sofa"]
+    assert {probe.kind for probe in more} == {ProbeKind.WRITTEN}
+    assert with_written(made, {}) == made
+    assert material(both, {probe.id: "refund" for probe in more}) == []
+    [found] = confirm(PATTERNS, both, {probe.id: "refund" for probe in both})
+    assert found.asked == len(both)
+
+
+def test_a_pass_of_a_sample_stands_for_several() -> None:
+    passes = [replace(FAILURES[0], id="p", output="status")] * 4
+    assert error_rates(FAILURES, passes, each_pass_is=9.0) == {"status": 0.1}
 
 
 def test_probes_need_no_background() -> None:

@@ -19,7 +19,8 @@ evidence = st.builds(
 
 def triaged(**verdicts: TriageVerdict) -> Triaged:
     none = np.zeros(0, np.int64)
-    return Triaged(verdicts, {}, Repetitions(none, none.astype(bool), none.astype(bool)))
+    yes = none.astype(bool)
+    return Triaged(verdicts, {}, Repetitions(none, yes, yes, none))
 
 
 def opinion(family: Family | None, confidence: float) -> SecondOpinion:
@@ -58,15 +59,15 @@ def test_alone_it_decides_nothing(family: Family, confidence: float) -> None:
 
 
 def test_two_witnesses_of_one_family_decide_together() -> None:
-    assert harm(0.4).kind is TriageKind.FIXABLE
-    heeded = heed(triaged(row=harm(0.4)), {"row": opinion(Family.LABEL_FLIP, 0.9)})
+    assert harm(0.3).kind is TriageKind.FIXABLE
+    heeded = heed(triaged(row=harm(0.3)), {"row": opinion(Family.LABEL_FLIP, 0.9)})
     verdict = heeded.verdicts["row"]
     assert (verdict.kind, verdict.family) == (TriageKind.POISON, Family.LABEL_FLIP)
     assert {one.signal for one in verdict.evidence} == {"label noise", "chat model"}
 
 
 def test_a_clean_row_stays_as_it_is() -> None:
-    before = triaged(row=harm(0.4))
+    before = triaged(row=harm(0.3))
     assert heed(before, {"row": opinion(None, 1.0)}) == before
 
 
@@ -81,11 +82,11 @@ def test_the_least_certain_are_asked_about_but_never_a_humans_word() -> None:
     ]
     given_ = triaged(
         sure=harm(0.1),
-        doubtful=harm(0.3),
-        most=harm(0.45),
+        doubtful=harm(0.28),
+        most=harm(0.35),
         poison=harm(0.6),
-        human=harm(0.4),
-        released=harm(0.4),
+        human=harm(0.3),
+        released=harm(0.3),
     )
     assert [row.id for row in doubtful(rows, given_, most=10)] == ["most", "doubtful"]
     assert [row.id for row in doubtful(rows, given_, most=1)] == ["most"]

@@ -8,12 +8,15 @@ from shared.domain.pipeline import DataSpec, Hyperparameters, Method, Recipe, St
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Factors on learning rate, epochs and LoRA rank; ``keep`` holds the model to its parent."""
+    """Factors on learning rate, epochs and LoRA rank.
+
+    ``keep`` holds the model to its parent, averaged over so many orders; 0 keeps the strategy.
+    """
 
     rate: float = 1.0
     epochs: float = 1.0
     rank: float = 1.0
-    keep: bool = False
+    keep: int = 0
 
 
 TUNING: tuple[Step, ...] = (
@@ -39,15 +42,15 @@ GENTLER: tuple[Step, ...] = (
     Step(rate=0.25, epochs=0.6),
 )
 # Keeping the parent's right answers costs less than learning less.
-PROTECTING: tuple[Step, ...] = (Step(keep=True), *GENTLER)
+PROTECTING: tuple[Step, ...] = (Step(keep=2), *GENTLER)
 
 
 @dataclass(frozen=True, slots=True)
 class RecipeGrid:
     """The first recipes, and the range (lowest, highest) each hyperparameter is tuned in.
 
-    A recipe that is held to its parent has soft targets of weight ``congruence``, the mean of the
-    weights over the last ``averaged`` part, and ``patience`` times the epochs.
+    A recipe that is held to its parent has soft targets of weight ``congruence``, and the mean of
+    the weights over the last ``averaged`` part.
     """
 
     lora_rate: float = 1e-3
@@ -58,7 +61,6 @@ class RecipeGrid:
     batch_size: int = 32
     congruence: float = 1.0
     averaged: float = 0.6
-    patience: float = 5 / 3
     rates: tuple[float, float] = (1e-6, 2e-2)
     ranks: tuple[int, int] = (4, 128)
     epoch_range: tuple[int, int] = (1, 20)
@@ -80,16 +82,17 @@ class RecipeGrid:
         """The lead changed by each step, within the ranges; best guesses first."""
         for step in steps:
             stepped = replace(lead, hyperparameters=self._stepped(lead, step))
-            yield self.kept(stepped) if step.keep else stepped
+            yield self.kept(stepped, orders=step.keep) if step.keep else stepped
 
-    def kept(self, recipe: Recipe) -> Recipe:
-        """Held to its parent; as it is when it already was."""
-        h, strategy = recipe.hyperparameters, recipe.strategy
-        if strategy.congruence:
-            return recipe
-        epochs = round(_within(h.epochs * self.patience, self.epoch_range))
-        kept = replace(strategy, congruence=self.congruence, averaged=self.averaged)
-        return Recipe(replace(h, epochs=epochs), kept)
+    def kept(self, recipe: Recipe, *, orders: int = 1) -> Recipe:
+        """Held to its parent and averaged over so many orders; never over fewer than before."""
+        strategy = replace(
+            recipe.strategy,
+            congruence=self.congruence,
+            averaged=self.averaged,
+            orders=max(orders, recipe.strategy.orders),
+        )
+        return replace(recipe, strategy=strategy)
 
     def _stepped(self, lead: Recipe, step: Step) -> Hyperparameters:
         h = lead.hyperparameters

@@ -30,10 +30,12 @@ class SplitPolicy:
     """How failures become a repair part, a held-out part and a regression set.
 
     ``epsilon``: how many of the regression set a remedy may break, as a candidate may.
+    ``regression_rows``: passes guarded at least, where there are plenty.
     """
 
     heldout_share: float = 0.35
     regression_share: float = 0.5
+    regression_rows: int = 40
     seed: int = 17
     epsilon: int = 0
 
@@ -167,6 +169,7 @@ def _split(failures: Traces, passes: Traces, policy: SplitPolicy) -> _Splits:
         heldout_size=len(heldout),
         share=policy.regression_share,
         seed=policy.seed,
+        least=policy.regression_rows,
     )
     return _Splits(repair, heldout, regression)
 

@@ -1,4 +1,4 @@
-"""Evidence from the corrections: which are wrong, and which speak for the text they are given to."""
+"""Evidence from the corrections: which are wrong, and which speak for the text they came with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -76,6 +76,9 @@ def find_wrong_labels(
     ``parent_probabilities``: [n, labels], the deployed model's, heeded as far as it explains the
     given labels. ``prior_wrong``: the share of wrong labels to expect. Beyond some thousand rows a
     sample is fitted: time is linear in n. Raises ValueError when shapes or codes do not fit.
+
+    Rows chosen because the model failed on them make right labels look wrong: judge at least as
+    many passing rows with them. Without trusted rows, errors by rule are not seen at all.
     """
     rows = _Rows(np.asarray(given, np.int64), vectors, texts, parent_probabilities)
     trusted = _Rows(np.asarray(trusted_labels, np.int64), trusted_vectors, trusted_texts)

@@ -10,6 +10,9 @@ from shared.domain.traces import JudgedTrace
 
 Traces = list[JudgedTrace]
 
+# Guarded passes are not trained on: at most an eighth of them is kept for that.
+_PLENTY = 8
+
 
 def split_failures(
     failures: Sequence[JudgedTrace], *, heldout_share: float, seed: int
@@ -48,15 +51,17 @@ def regression_set(
     heldout_size: int,
     share: float,
     seed: int,
+    least: int = 0,
 ) -> Traces:
     """Passing traces to keep right: ``share`` (0.3 to 1.0) of the held-out failures' number.
 
+    At least ``least`` of them where traffic has plenty, so that few failures are guarded too.
     Labels take turns, so each is present before any is present twice more than another. No two are
     near-duplicates of each other, none is one of a repaired failure. Fewer when traffic has fewer.
     """
     if not 0.3 <= share <= 1.0:
         raise ValueError(f"share={share}: the regression set is 0.3 to 1.0 of the failure set")
-    wanted = round(share * heldout_size)
+    wanted = max(round(share * heldout_size), min(least, len(passes) // _PLENTY))
     trained = NearDuplicateIndex(trace.text for trace in repair)
     candidates = _labels_in_turn(_distinct(passes), seed)
     chosen: Traces = []

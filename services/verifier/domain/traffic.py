@@ -9,8 +9,10 @@ from statistics import NormalDist
 
 from shared.domain.evaluation import SetReport, TrafficGain
 
-# Jeffreys: a set in which nothing broke still does not show that nothing will.
-_PRIOR = 0.5
+# What retraining usually does, as rows seen before: it repairs half of the failures, and breaks one
+# of a hundred rows that were right. A set in which nothing broke does not show that nothing will.
+_REPAIRED = (1.0, 2.0)
+_BROKEN = (0.3, 30.0)
 
 
 def traffic_gain(
@@ -19,18 +21,21 @@ def traffic_gain(
     """Change of accuracy on traffic (-1 to 1), and what it is at least with ``assurance``.
 
     ``failure_share`` is the deployed model's share of failures in traffic. Repairs are counted on
-    the held-out failures, breaks on everything guarded that was right before.
+    all rows that were wrong before, breaks on all that were right.
     """
-    lost = heldout.right_before - heldout.right_after
-    fixed, fixed_variance = _rate(max(-lost, 0), heldout.total - heldout.right_before)
-    right = sum(s.right_before for s in guarded)
-    broken, broken_variance = _rate(sum(s.regressions for s in guarded), right)
-    mean = failure_share * fixed - (1 - failure_share) * broken
-    spread = sqrt(failure_share**2 * fixed_variance + (1 - failure_share) ** 2 * broken_variance)
+    sets = [heldout, *guarded]
+    right = sum(s.right_before for s in sets)
+    broken = sum(s.regressions for s in sets)
+    repaired = sum(s.right_after - s.right_before + s.regressions for s in sets)
+    fixed, fixed_variance = _rate(repaired, sum(s.total for s in sets) - right, _REPAIRED)
+    lost, lost_variance = _rate(broken, right, _BROKEN)
+    mean = failure_share * fixed - (1 - failure_share) * lost
+    spread = sqrt(failure_share**2 * fixed_variance + (1 - failure_share) ** 2 * lost_variance)
     return TrafficGain(mean, mean - NormalDist().inv_cdf(assurance) * spread)
 
 
-def _rate(count: int, total: int) -> tuple[float, float]:
-    """Posterior mean and variance of a rate."""
-    mean = (count + _PRIOR) / (total + 2 * _PRIOR)
-    return mean, mean * (1 - mean) / (total + 2 * _PRIOR + 1)
+def _rate(count: int, total: int, usual: tuple[float, float]) -> tuple[float, float]:
+    """Posterior mean and variance of a rate; ``usual``: how many of how many rows are imagined."""
+    rows = total + usual[1]
+    mean = (count + usual[0]) / rows
+    return mean, mean * (1 - mean) / (rows + 1)
