@@ -84,15 +84,13 @@ def heed_corrections(
         zip(suspects.tolist(), _agreeing(traffic, suspects, seed).tolist(), strict=True)
     )
     chance = _FITS_BY_CHANCE + 1 / len(traffic.labels)
-    heeded: list[tuple[Evidence, ...]] = []
-    for at, evidence in enumerate(found):
-        if evidence:
-            wrong, of_one = float(corrections.wrong[at]), agreeing[at]
-            # Alone among its neighbours is no sign: a misspelt row is that too.
-            company = min(1.0, _ratio(of_one, chance) ** _NEIGHBOURS_WEIGH)
-            ratio = _ratio(1 - wrong, chance) * company
-            evidence = tuple(_times(one, ratio) for one in evidence)
-        heeded.append(evidence)
+    heeded = [*found]
+    for at, of_one in agreeing.items():
+        wrong = float(corrections.wrong[at])
+        # Alone among its neighbours is no sign: a misspelt row is that too.
+        company = min(1.0, _ratio(of_one, chance) ** _NEIGHBOURS_WEIGH)
+        ratio = _ratio(1 - wrong, chance) * company
+        heeded[at] = tuple(_times(one, ratio) for one in found[at])
     return heeded
 
 
