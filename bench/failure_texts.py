@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -80,7 +81,8 @@ def nearest_labels(queries: Sequence[Query]) -> dict[str, list[str]]:
     for query in queries:
         texts[query.label].append(" ".join(query.words))
     labels = sorted(texts)
-    vectors = TfidfVectorizer(sublinear_tf=True).fit_transform(" ".join(texts[x]) for x in labels)
+    documents = [" ".join(texts[label]) for label in labels]
+    vectors: Any = TfidfVectorizer(sublinear_tf=True).fit_transform(documents)
     alike = np.asarray((vectors @ vectors.T).todense())
     np.fill_diagonal(alike, -1.0)
     order = np.argsort(-alike, axis=1, kind="stable")[:, :_NEAREST]

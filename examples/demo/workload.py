@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +97,7 @@ def label_similarity(rows: Sequence[Example]) -> tuple[list[str], NDArray[np.flo
     """(labels sorted, cosines [labels, labels] of the words of their rows, -1 on the diagonal)."""
     names = sorted({row.label for row in rows})
     texts = {name: " ".join(r.text for r in rows if r.label == name) for name in names}
-    vectors = TfidfVectorizer(sublinear_tf=True).fit_transform([texts[n] for n in names])
+    vectors: Any = TfidfVectorizer(sublinear_tf=True).fit_transform([texts[n] for n in names])
     similarity = np.asarray((vectors @ vectors.T).todense())
     np.fill_diagonal(similarity, -1.0)
     return names, similarity
