@@ -110,6 +110,7 @@ def _churn(folder: Path, scenario: str, seeds: int, console: Console) -> dict[st
                 f"seed {seed} {flips.arm}: accuracy {flips.test_accuracy:.2%}, negative flips "
                 f"{flips.test_flips:.2%} of the test, {flips.pass_flips:.2%} of fresh passes"
             )
+            console.file.flush()
     means = _means(rows)
     goals = [asdict(goal) for goal in _churn_goals(means)]
     return {"command": _command(), "seeds": seeds, "means": means, "goals": goals, "rows": rows}

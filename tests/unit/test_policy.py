@@ -239,7 +239,7 @@ def test_equal_scores_prefer_fewer_regressions_then_lora() -> None:
 
 def test_when_no_untried_move_is_left_the_run_ends() -> None:
     # Every step leads to the LoRA recipe that was tried, and one method alone is no plan.
-    stuck = RecipeGrid(rates=(1e-3, 1e-3), ranks=(16, 16), epoch_range=(5, 5))
+    stuck = RecipeGrid(rates=(1e-3, 1e-3), ranks=(16, 16), epoch_range=(8, 8))
     run = recorded(a_run(), Result(85), Result(85))
     first = decide(run, limits=LIMITS, budget=AMPLE, now=START, recipes=stuck)
     assert isinstance(first, Promote)

@@ -55,9 +55,9 @@ class RecipeGrid:
 
     lora_rate: float = 1e-3
     lora_rank: int = 16
-    lora_epochs: int = 5
+    lora_epochs: int = 8
     full_rate: float = 2e-4
-    full_epochs: int = 5
+    full_epochs: int = 8
     batch_size: int = 32
     congruence: float = 1.0
     averaged: float = 0.6

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_softmax
 
 from services.diagnoser.domain.label_transition import (
     USUALLY_WRONG,
@@ -22,7 +21,7 @@ from services.diagnoser.domain.label_transition import (
     likelihood,
     posterior,
 )
-from services.diagnoser.domain.row_kernel import Ridge, RowKernel
+from services.diagnoser.domain.row_kernel import Ridge, RowKernel, WeightedRows
 
 Floats = npt.NDArray[np.float32]
 Reals = npt.NDArray[np.float64]
@@ -100,7 +99,8 @@ def find_wrong_labels(
     for start in range(0, len(others), _AT_ONCE):
         at = others[start : start + _AT_ONCE]
         part = rows.take(at)
-        likely[at] = model.judge(kernel.map(part.vectors, part.texts), part)
+        scores = kernel.scores(part.vectors, part.texts, model.coefficients)
+        likely[at] = model.judge(scores, part)
     return _verdicts(likely, rows.labels)
 
 
@@ -143,10 +143,10 @@ class _Pool:
     parent: float = 0.0
 
     def log_p(self, scores: Floats, parent: Reals | None) -> Reals:
-        logits = scores * np.float64(self.sharpness)
+        logits = scores * np.float32(self.sharpness)
         if parent is not None and self.parent:
-            logits += self.parent * parent
-        return log_softmax(logits, axis=1)
+            logits += (self.parent * parent).astype(np.float32)
+        return (logits - _log_sum(logits)[:, None]).astype(np.float64)
 
 
 _POOLS = tuple(_Pool(sharpness) for sharpness in _SHARPNESS)
@@ -161,9 +161,9 @@ class _Model:
     transition: Reals
     posterior: Floats
 
-    def judge(self, features: Floats, rows: _Rows) -> Reals:
-        """The posterior of other rows."""
-        log_p = self.pool.log_p(features @ self.coefficients, rows.log_parent())
+    def judge(self, scores: Floats, rows: _Rows) -> Reals:
+        """The posterior of other rows, from what the coefficients make of them."""
+        log_p = self.pool.log_p(scores, rows.log_parent())
         return posterior(log_p, self.transition, rows.labels)
 
 
@@ -204,20 +204,19 @@ def _classifier(evidence: _Evidence, targets: Floats) -> tuple[Ridge, _Pool | No
     """
     n = len(evidence.given)
     found: list[tuple[float, float, _Pool]] = []
+    rows = _weighted(evidence)
     for weight in _GIVEN_WEIGHTS if len(evidence.trusted) else ():
-        weights = _row_weights(evidence, weight)
-        scores = Ridge(evidence.features, weights, _RIDGE, slice(n, None)).leave_one_out(targets)
+        scores = rows.ridge(weight, _RIDGE, slice(n, None)).leave_one_out(targets)
         found += [(_trusted_fit(pool, scores, evidence), weight, pool) for pool in _POOLS]
     _, weight, pool = max(found, key=lambda each: each[0], default=(0.0, 1.0, None))
-    weights = _row_weights(evidence, min(1.0, _POSTERIOR_SAY * weight))
-    return Ridge(evidence.features, weights, _RIDGE), pool
+    return rows.ridge(min(1.0, _POSTERIOR_SAY * weight), _RIDGE), pool
 
 
-def _row_weights(evidence: _Evidence, given_weight: float) -> Floats:
+def _weighted(evidence: _Evidence) -> WeightedRows:
     trusted = np.bincount(evidence.trusted, minlength=evidence.labels)
     lacking = np.maximum(1 - trusted / _ENOUGH_TRUSTED, 0)[evidence.given]
-    weights = given_weight + (1 - given_weight) * lacking
-    return np.r_[weights, np.ones(len(evidence.trusted))].astype(np.float32)
+    given, known = lacking.astype(np.float32), np.ones(len(evidence.trusted), np.float32)
+    return WeightedRows(evidence.features, np.r_[given, known], np.r_[1 - given, 0 * known])
 
 
 def _best_pool(scores: Floats, evidence: _Evidence, transition: Reals) -> _Pool:
@@ -240,8 +239,15 @@ def _best_pool(scores: Floats, evidence: _Evidence, transition: Reals) -> _Pool:
 
 def _trusted_fit(pool: _Pool, scores: Floats, evidence: _Evidence) -> float:
     """Log-likelihood of the trusted labels. Not the parent's: it has learned them by heart."""
-    log_p = pool.log_p(scores, None)
-    return float(log_p[np.arange(len(log_p)), evidence.trusted].sum())
+    logits = scores * np.float32(pool.sharpness)
+    said = logits[np.arange(len(logits)), evidence.trusted] - _log_sum(logits)
+    return float(said.sum(dtype=np.float64))
+
+
+def _log_sum(logits: Floats) -> Floats:
+    """log of the sum of exp(logits), [n]."""
+    most = logits.max(axis=1)
+    return most + np.log(np.exp(logits - most[:, None]).sum(axis=1))
 
 
 def _verdicts(likely: Floats, given: Ints) -> WrongLabels:
