@@ -128,7 +128,7 @@ def test_high_score_refused_for_regressions_is_protected() -> None:
     before = run.iterations[0]
     assert plan.move is Move.PROTECT
     assert plan.data.replay > before.data.replay
-    assert plan.data.size == before.data.size
+    assert plan.data.size > before.data.size
     assert all(recipe.strategy.congruence > 0 for recipe in plan.recipes)
     assert all(recipe.strategy.averaged > 0 for recipe in plan.recipes)
     assert rates(plan) == rates(a_plan())
@@ -136,7 +136,7 @@ def test_high_score_refused_for_regressions_is_protected() -> None:
 
 def test_protection_that_did_not_suffice_trains_gentler_and_keeps_its_strategy() -> None:
     broken = Result(99, broken=3), Result(98, broken=3)
-    narrow = DataGrid(most_hard=0.33, most_replay=0.17)
+    narrow = DataGrid(sizes=(600, 900), most_hard=0.33, most_replay=0.17)
     run = recorded(a_run(), *broken)
     for _ in range(2):
         plan = decide(run, limits=LIMITS, budget=AMPLE, now=START, data=narrow)

@@ -165,3 +165,12 @@ def test_clean_queries_are_seldom_taken_for_noisy(name: str) -> None:
     found = find_noise(texts[1000:4000], texts[:1000], lexicon=words)
     fired = {f: sum(f in one.families for one in found) for f in FIXABLE_FAMILIES}
     assert {f: n for f, n in fired.items() if n >= 0.006 * len(found)} == {}
+
+
+_BITS = ["What", "is", "my", "balnce", "balance", "u", "BTW", "plz?", "the the", "I", "Hi, ", "?!"]
+
+
+@given(st.lists(st.sampled_from(_BITS), min_size=1, max_size=8).map(" ".join))
+def test_a_text_is_read_the_same_whatever_was_read_before(text: str) -> None:
+    alone = find_noise([text], ORDINARY)[0]
+    assert find_noise([*_BITS, text.lower(), text.upper(), text], ORDINARY)[-1] == alone

@@ -58,6 +58,28 @@ def test_the_split_loses_nothing_and_separates_no_group(
 
 
 @settings(max_examples=50, deadline=None)
+@given(traces, traces, shares)
+def test_groups_of_more_rows_separate_no_near_duplicates_either(
+    failures: list[JudgedTrace], others: list[JudgedTrace], share: float
+) -> None:
+    texts = [t.text for t in failures]
+    groups = group_near_duplicates([*texts, *(t.text for t in others)])[: len(texts)]
+    repair, heldout = split_failures(failures, heldout_share=share, seed=1, groups=groups)
+    assert sorted(t.id for t in repair + heldout) == [t.id for t in failures]
+    near = NearDuplicateIndex(t.text for t in repair)
+    assert not any(near.match_each([t.text for t in heldout]))
+    own = group_near_duplicates(texts)
+    assert bool(repair and heldout) == (len(set(own)) > 1)
+    plain = split_failures(failures, heldout_share=share, seed=1)
+    assert split_failures(failures, heldout_share=share, seed=1, groups=own) == plain
+
+
+def test_groups_are_one_for_each_failure() -> None:
+    with pytest.raises(ValueError, match="1 groups for 2 failures"):
+        split_failures(distinct(2, "a"), heldout_share=0.5, seed=1, groups=[0])
+
+
+@settings(max_examples=50, deadline=None)
 @given(traces, shares, st.randoms())
 def test_the_split_does_not_depend_on_the_order(
     failures: list[JudgedTrace], share: float, rng: random.Random

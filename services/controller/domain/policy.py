@@ -149,7 +149,8 @@ def _ideas(run: Run, grid: DataGrid) -> Iterator[_Idea]:
     elif last.score < DATA_PROBLEM:
         yield from _rebuilt(last, grid, run.material)
     elif last.breaks_too_much:
-        guarded = grid.towards_hard_and_replay(last.data)
+        # More passes halve what breaks, and soft targets need rows that the parent has right.
+        guarded = grid.towards_hard_and_replay(grid.larger(last.data))
         reason = f"{said}: more hard negatives and replay, held to what the parent has right"
         yield _Idea(Move.PROTECT, last, guarded, PROTECTING, reason)
     elif last.score > NEARLY_RIGHT:

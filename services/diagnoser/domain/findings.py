@@ -119,11 +119,12 @@ def diagnose(
     failures = triaged.learnable(traffic.failures)
     background = _background(traffic, triaged.verdicts)
     patterns = find_patterns(traffic.failures, traffic.failure_vectors, background)
-    splits = _split(failures, passes, policy)
+    place = {t.id: at for at, t in enumerate(traffic.judged)}
+    of_failure = triaged.repetitions.group[[place[t.id] for t in failures]].tolist()
+    splits = _split(failures, of_failure, passes, policy)
     only_measured = [t.text for t in (*splits.heldout, *splits.regression)]
     avoid = [*only_measured, *measured]
     pool = training_pool(passes, only_measured)
-    place = {t.id: at for at, t in enumerate(traffic.judged)}
     return Findings(
         triaged=triaged,
         patterns=patterns,
@@ -161,8 +162,10 @@ class _Splits:
     regression: Traces
 
 
-def _split(failures: Traces, passes: Traces, policy: SplitPolicy) -> _Splits:
-    repair, heldout = split_failures(failures, heldout_share=policy.heldout_share, seed=policy.seed)
+def _split(failures: Traces, groups: Sequence[int], passes: Traces, policy: SplitPolicy) -> _Splits:
+    repair, heldout = split_failures(
+        failures, heldout_share=policy.heldout_share, seed=policy.seed, groups=groups
+    )
     regression = regression_set(
         passes,
         repair,

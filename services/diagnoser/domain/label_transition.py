@@ -2,7 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaln, softmax
+from scipy.special import gammaln
 
 Reals = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -25,8 +25,13 @@ def posterior(log_p: Reals, transition: Reals, given: Ints) -> Reals:
 
     Without a given label (-1) it is p(right label | row).
     """
-    heard = np.where(given[:, None] >= 0, transition[:, given].T, 1.0)
-    return softmax(log_p + np.log(np.maximum(heard, _LEAST)), axis=1)
+    heard = np.log(np.maximum(transition, _LEAST)).T[given]
+    heard[given < 0] = 0
+    heard += log_p
+    heard -= heard.max(axis=1, keepdims=True)
+    likely = np.exp(heard, out=heard)
+    likely /= likely.sum(axis=1, keepdims=True)
+    return likely
 
 
 def likelihood(log_p: Reals, transition: Reals, given: Ints) -> Reals:
@@ -42,8 +47,10 @@ def estimate_transition(right: Reals, given: Ints, prior_wrong: float | None) ->
     Dirichlet-multinomial: errors to any label need much, errors to neighbours little.
     """
     k = right.shape[1]
+    order = np.argsort(given, kind="stable")
+    seen, starts = np.unique(given[order], return_index=True)
     counts = np.zeros((k, k))
-    np.add.at(counts, given, right)
+    counts[seen] = np.add.reduceat(right[order], starts)
     wrong = counts.T * (1 - np.eye(k))
     rows, errors = counts.sum(axis=0), wrong.sum(axis=1)
     prior = USUALLY_WRONG if prior_wrong is None else prior_wrong

@@ -66,8 +66,9 @@ def likeness(rows: Sequence[JudgedTrace], vectors: Vectors, background: Backgrou
     near = _Neighbours(background, labelled)
     right, nearest = near.similarity(vectors, expected)
     given, _ = near.similarity(vectors, predicted)
-    right_words, given_words = _word_likeness(rows, background, labelled, expected, predicted)
-    right_named, given_named = _named(rows, expected, predicted)
+    texts = [normalise(row.text) for row in rows]
+    right_words, given_words = _word_likeness(texts, background, labelled, expected, predicted)
+    right_named, given_named = _named(texts, expected, predicted)
     return Likeness(
         right=right,
         given=given,
@@ -148,19 +149,19 @@ def _by_label(labels: Sequence[str]) -> dict[str, list[int]]:
 
 
 def _word_likeness(
-    rows: Sequence[JudgedTrace],
+    texts: Sequence[str],
     background: Background,
     labelled: dict[str, list[int]],
     *wanted: Sequence[str],
 ) -> list[Floats]:
     """TF-IDF cosine of each failure to the words of its labels' rows."""
-    answers = [np.full(len(rows), np.nan, np.float32) for _ in wanted]
-    texts = [normalise(row.text) for row in background.training]
-    if not any(texts) or not rows:
+    answers = [np.full(len(texts), np.nan, np.float32) for _ in wanted]
+    taught = [normalise(row.text) for row in background.training]
+    if not any(taught) or not texts:
         return answers
     vectorizer = _TfidfVectorizer(analyzer=str.split, dtype=np.float32)
-    training = vectorizer.fit_transform(texts)
-    failing = vectorizer.transform([normalise(row.text) for row in rows])
+    training = vectorizer.fit_transform(taught)
+    failing = vectorizer.transform(texts)
     centre: dict[str, Floats] = {}
     for label, positions in labelled.items():
         mean = np.asarray(training[positions].sum(axis=0)).ravel()
@@ -173,12 +174,12 @@ def _word_likeness(
 
 
 def _named(
-    rows: Sequence[JudgedTrace], expected: Sequence[str], predicted: Sequence[str]
+    texts: Sequence[str], expected: Sequence[str], predicted: Sequence[str]
 ) -> tuple[Bools, Bools]:
     names = {label: _name_stems(label) for label in {*expected, *predicted}}
-    right, given = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
-    for at, (row, one, other) in enumerate(zip(rows, expected, predicted, strict=True)):
-        said = {word[:_STEM] for word in normalise(row.text).split()}
+    right, given = np.zeros(len(texts), bool), np.zeros(len(texts), bool)
+    for at, (text, one, other) in enumerate(zip(texts, expected, predicted, strict=True)):
+        said = {word[:_STEM] for word in text.split()}
         right[at] = not said.isdisjoint(names[one] - names[other])
         given[at] = not said.isdisjoint(names[other] - names[one])
     return right, given

@@ -18,6 +18,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 Floats = npt.NDArray[np.float32]
 Reals = npt.NDArray[np.float64]
 
+# Its stubs know fewer arguments than it takes.
+_TfidfVectorizer: Any = TfidfVectorizer
+
 _LANDMARKS = 1500
 _TOPICS = 256
 _MEANING, _WORDS = 0.6, 0.3
@@ -46,12 +49,10 @@ class RowKernel:
         exact = self._landmarks.astype(np.float64)
         among = _gaussian(exact, exact)
         among[np.diag_indices_from(among)] += _JITTER * among.sum(axis=1).max()
-        self._root: Reals = np.linalg.cholesky(among)
+        self._root: Any = np.linalg.cholesky(among)
         self.sample = self._features(points)
 
-    def scores(
-        self, vectors: Floats, texts: Sequence[str] | None, coefficients: Floats
-    ) -> Floats:
+    def scores(self, vectors: Floats, texts: Sequence[str] | None, coefficients: Floats) -> Floats:
         """Other rows' features times ``coefficients`` [p, k]: [n, k]; texts as when it was made."""
         worded = None if self._words is None or texts is None else self._words.map(texts)
         points = self._points(vectors, worded)
@@ -64,7 +65,8 @@ class RowKernel:
 
     def _features(self, points: Floats) -> Floats:
         root = self._root.astype(np.float32)
-        features = np.ones((len(points), len(root) + 1), np.float32)
+        features = np.empty((len(points), len(root) + 1), np.float32)
+        features[:, -1] = 1
         for rows in _blocks(len(points)):
             near = _gaussian(points[rows], self._landmarks)
             features[rows, :-1] = _solved(root, near.T).T
@@ -91,7 +93,7 @@ class _Words:
         cls, texts: Sequence[str], rng: np.random.Generator
     ) -> "tuple[_Words, Floats] | tuple[None, None]":
         """With what ``map`` says of these texts; None when their words cannot tell them apart."""
-        vectoriser = TfidfVectorizer(
+        vectoriser = _TfidfVectorizer(
             sublinear_tf=True,
             ngram_range=(1, 2),
             min_df=2,
@@ -162,13 +164,13 @@ class Ridge:
     def __init__(self, features: Floats, weights: Floats, gram: Reals, judged: slice) -> None:
         """``gram`` [p, p]: of the weighted features, with the penalty on its diagonal."""
         self._features, self._weights, self._judged = features, weights[:, None], judged
-        self._root: Reals = np.linalg.cholesky(gram)
+        self._root: Any = np.linalg.cholesky(gram)
         root, asked = self._root.astype(np.float32), features[judged]
         own = np.empty(len(asked), np.float32)
         for rows in _blocks(len(asked)):
             half = _solved(root, asked[rows].T)
             own[rows] = np.einsum("pn,pn->n", half, half)
-        self._own = np.minimum(own * weights[judged], 0.999)[:, None]
+        self._own: Floats = np.minimum(own * weights[judged], np.float32(0.999))[:, None]
 
     def coefficients(self, targets: Floats) -> Floats:
         """[p, k] for targets [n, k]."""
@@ -178,5 +180,5 @@ class Ridge:
 
     def leave_one_out(self, targets: Floats) -> Floats:
         """What each judged row would score, had it not been fitted."""
-        fitted = self._features[self._judged] @ self.coefficients(targets)
+        fitted: Any = self._features[self._judged] @ self.coefficients(targets)
         return (fitted - self._own * targets[self._judged]) / (1 - self._own)

@@ -15,19 +15,30 @@ _PLENTY = 8
 
 
 def split_failures(
-    failures: Sequence[JudgedTrace], *, heldout_share: float, seed: int
+    failures: Sequence[JudgedTrace],
+    *,
+    heldout_share: float,
+    seed: int,
+    groups: Sequence[int] | None = None,
 ) -> tuple[Traces, Traces]:
     """(repair, held out), each sorted by id; no near-duplicate group is in both.
 
     The held-out share is met over all failures, and within each expected label as well as whole
-    groups allow. Two groups or more leave neither part empty. Raises ValueError for a share outside
-    (0, 1).
+    groups allow. Two groups or more leave neither part empty. ``groups``: one number for each
+    failure, where near-duplicates were grouped before. Groups of more rows than these will do: they
+    may join some by a row between them, and separate none. Raises ValueError for a share outside
+    (0, 1), or numbers that are not one for each.
     """
     if not 0 < heldout_share < 1:
         raise ValueError(f"heldout_share={heldout_share}: must lie between 0 and 1")
-    groups = _groups(failures)
+    if groups is not None and len(groups) != len(failures):
+        raise ValueError(f"{len(groups)} groups for {len(failures)} failures: one for each")
+    found = _members(failures, groups) if groups is not None else []
+    if len(found) < 2:
+        # Rows between the failures may have joined them all.
+        found = _members(failures, group_near_duplicates([trace.text for trace in failures]))
     # Large groups go first: the single failures after them even out what they left.
-    ordered = sorted(groups, key=lambda g: (_label(g), -len(g), derive_id(seed, g[0].id)))
+    ordered = sorted(found, key=lambda g: (_label(g), -len(g), derive_id(seed, g[0].id)))
     held: list[Traces] = []
     repair: list[Traces] = []
     due, label = 0.0, None
@@ -80,14 +91,12 @@ def training_pool(passes: Sequence[JudgedTrace], evaluation_texts: Iterable[str]
     return [trace for trace, leaks in zip(distinct, measured, strict=True) if not leaks]
 
 
-def _groups(failures: Sequence[JudgedTrace]) -> list[Traces]:
-    ordered = sorted(failures, key=lambda trace: trace.id)
-    groups: dict[int, Traces] = defaultdict(list)
-    for trace, number in zip(
-        ordered, group_near_duplicates([trace.text for trace in ordered]), strict=True
-    ):
-        groups[number].append(trace)
-    return list(groups.values())
+def _members(failures: Sequence[JudgedTrace], groups: Sequence[int]) -> list[Traces]:
+    """The failures of each group, by id."""
+    members: dict[int, Traces] = defaultdict(list)
+    for trace, number in zip(failures, groups, strict=True):
+        members[number].append(trace)
+    return [sorted(group, key=lambda trace: trace.id) for group in members.values()]
 
 
 def _label(group: Traces) -> str:

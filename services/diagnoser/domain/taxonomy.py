@@ -154,9 +154,6 @@ class _Describer:
     ) -> ErrorPattern:
         members = [self._rows[at] for at in positions]
         ids = tuple(member.id for member in members)
-        distinct: dict[str, str] = {}
-        for member in members:
-            distinct.setdefault(normalise(member.text), member.text)
         given = Counter(member.output for member in members)
         cause, evidence = root_cause(self._rows, positions, self._signs)
         return ErrorPattern(
@@ -167,7 +164,7 @@ class _Describer:
             members=ids,
             share=len(ids) / len(self._rows),
             mean_words=sum(len(member.text.split()) for member in members) / len(members),
-            examples=tuple(distinct.values())[:_EXAMPLES],
+            examples=_examples(members),
             confusions=tuple(
                 Confusion(expected, label, count)
                 for label, count in sorted(given.items(), key=lambda item: (-item[1], item[0]))
@@ -184,6 +181,16 @@ class _Describer:
         """Precision when the labels given are given wrongly more often than the right is missed."""
         wrongly = sum(self._wrongly_given[label] * n for label, n in given.items()) / given.total()
         return Character.PRECISION if wrongly > self._missed[expected] else Character.RECALL
+
+
+def _examples(members: Sequence[JudgedTrace]) -> tuple[str, ...]:
+    """The first texts that are not the same but for case and stops."""
+    distinct: dict[str, str] = {}
+    for member in members:
+        distinct.setdefault(normalise(member.text), member.text)
+        if len(distinct) == _EXAMPLES:
+            break
+    return tuple(distinct.values())
 
 
 def _quote(text: str) -> str:

@@ -4,8 +4,10 @@ Each kind of noise is a step from a text to a cleaner one. A step that would cha
 texts that are answered rightly cleans nothing that is dirty here, and is left out.
 """
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from services.diagnoser.domain.signals import form_noise, word_noise
 from services.diagnoser.domain.signals.fillers import strip_format_request, strip_preamble
@@ -54,7 +56,8 @@ def find_noise(
     """
     words = Vocabulary.of((words_of(text) for text in ordinary), lexicon)
     manner = Manner.of(ordinary, words)
-    return [manner.clean(text) for text in texts]
+    of_text = {text: manner.clean(text) for text in dict.fromkeys(texts)}
+    return [of_text[text] for text in texts]
 
 
 def noise_evidence(findings: Sequence[NoiseFinding]) -> list[tuple[Evidence, ...]]:
@@ -88,20 +91,36 @@ class Manner:
         lengths = sorted(len(text.split()) for text in ordinary) or [0]
         long = max(40, 3 * lengths[int(0.95 * (len(lengths) - 1))])
         lower = sum(text.islower() for text in ordinary) * 2 > len(ordinary)
+
+        def slang(text: str) -> tuple[str, bool]:
+            return word_noise.slang(text, vocabulary)
+
+        def misspelt(text: str) -> tuple[str, bool]:
+            return word_noise.misspelt(text, vocabulary)
+
+        # Asked twice in a row, mostly about the same text.
+        @lru_cache(maxsize=1)
+        def preamble(text: str) -> tuple[str, bool]:
+            return _changed(text, strip_preamble(text))
+
+        usual_words = _word_by_word(slang, misspelt)
         steps: tuple[tuple[Family, Step], ...] = (
-            (Family.ENCODING, form_noise.encoding),
+            (Family.ENCODING, _unless(_PLAIN.fullmatch, form_noise.encoding)),
             (Family.METADATA, form_noise.metadata),
-            (Family.MARKUP, form_noise.markup),
+            (Family.MARKUP, _unless(_PLAIN.fullmatch, form_noise.markup)),
             (Family.VERBOSE, lambda text: (text, len(text.split()) > long)),
-            (Family.PREAMBLE, lambda text: _changed(text, strip_preamble(text))),
+            (Family.PREAMBLE, preamble),
             (Family.FORMAT_REQUEST, strip_format_request),
-            (Family.PREAMBLE, lambda text: _changed(text, strip_preamble(text))),
-            (Family.REPETITION, form_noise.repeated),
-            (Family.CASING, lambda text: form_noise.casing(text, lower)),
+            (Family.PREAMBLE, preamble),
+            (Family.REPETITION, _unless(_each_word_once, form_noise.repeated)),
+            (
+                Family.CASING,
+                _unless(_one_capital_first, lambda text: form_noise.casing(text, lower)),
+            ),
             (Family.PUNCTUATION, form_noise.stops),
-            (Family.SLANG, lambda text: word_noise.slang(text, vocabulary)),
+            (Family.SLANG, _unless(usual_words, slang)),
             (Family.TRUNCATION, lambda text: word_noise.cut(text, vocabulary)),
-            (Family.MISSPELLING, lambda text: word_noise.misspelt(text, vocabulary)),
+            (Family.MISSPELLING, _unless(usual_words, misspelt)),
             (Family.CODE_SWITCH, lambda text: word_noise.switched(text, vocabulary)),
         )
         usual = {
@@ -123,6 +142,45 @@ class Manner:
             return NoiseFinding()
         safe = cleaned != text and len(WORD.findall(cleaned)) >= 2
         return NoiseFinding(tuple(families), cleaned if safe else None)
+
+
+# Most texts are nothing but this. Every sign that a decoder or a machine leaves is missing in it.
+_PLAIN = re.compile(r"[A-Za-z0-9 ',.?!]*")
+_WORD_RUN = re.compile(r"\w+")
+
+
+def _unless(moot: Callable[[str], object], step: Step) -> Step:
+    """The step, for texts that may hold its noise; ``moot`` tells sooner that one cannot."""
+    return lambda text: (text, False) if moot(text) else step(text)
+
+
+def _one_capital_first(text: str) -> bool:
+    """At most: that is how sentences begin."""
+    return text[1:].islower()
+
+
+def _each_word_once(text: str) -> bool:
+    """Beyond ASCII two words may be one in ways that are not worth telling."""
+    words = _WORD_RUN.findall(text.lower()) if text.isascii() else ()
+    return len(words) > 0 and len(set(words)) == len(words)
+
+
+def _word_by_word(*steps: Step) -> Callable[[str], bool]:
+    """Whether the steps leave each word of a text alone: each is looked at once in its life.
+
+    Only for steps that see single words, and leave alone in a text what they leave alone by itself:
+    a capital within a text spares a word, never the opposite.
+    """
+    fine: set[str] = set()
+
+    def untouched(text: str) -> bool:
+        words = text.split()
+        if not fine.issuperset(words):
+            new = [word for word in words if word not in fine]
+            fine.update(word for word in new if not any(step(word)[1] for step in steps))
+        return fine.issuperset(words)
+
+    return untouched
 
 
 def _changed(text: str, cleaner: str) -> tuple[str, bool]:
