@@ -112,7 +112,10 @@ class Agent:
         async with asyncio.timeout(_PATIENCE_S):
             async for heard in self._house.events():
                 if isinstance(heard, ModelPromoted):
-                    return
+                    break
+            # Topics have no common order: asked too early, the diagnoser would not know the model.
+            while not await self._house.knows(self._model):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
 
     async def improve(self, rows: Sequence[LogRow]) -> Improvement:
         """Serve and judge the log of a stage, then let the loop run once."""
@@ -197,6 +200,10 @@ class House:
 
     async def stored_traces(self, where: dict[str, Any]) -> int:
         return await self._documents.collection("traces").count(where)
+
+    async def knows(self, model: str) -> bool:
+        """Whether the diagnoser has heard of a model."""
+        return await self._documents.get("diagnoser_models", model) is not None
 
     async def events(self) -> AsyncGenerator[Event]:
         """New events, each once: delivery is at least once, a repeat carries the same id."""
