@@ -65,7 +65,12 @@ class Runs:
         elif why := remedy.why_not_train(event, sufficient=self._sufficient_remedy):
             run = run_domain.leave_untrained(event, parent, why, now)
         else:
-            plan = policy.first_plan(parent, failures=event.failures, repair=event.repair)
+            plan = policy.first_plan(
+                parent,
+                failures=event.failures,
+                repair=event.repair,
+                material=event.material,
+            )
             run = run_domain.begin(event, parent, plan, now)
         match run.state:
             case Iterating():

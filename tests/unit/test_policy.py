@@ -341,3 +341,10 @@ def test_the_same_run_is_always_decided_the_same(
     world: list[tuple[Result, Result, float]], budget: Budget
 ) -> None:
     assert played(world, budget) == played(world, budget)
+
+
+def test_large_sets_are_trained_for_fewer_epochs() -> None:
+    grid = RecipeGrid()
+    few, many = (grid.first("base", Method.FULL, rows=rows) for rows in (400, 4000))
+    assert few.hyperparameters.epochs == grid.full_epochs
+    assert many.hyperparameters.epochs == grid.least_epochs

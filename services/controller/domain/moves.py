@@ -58,6 +58,8 @@ class RecipeGrid:
     lora_epochs: int = 8
     full_rate: float = 2e-4
     full_epochs: int = 8
+    steps: int = 260
+    least_epochs: int = 4
     batch_size: int = 32
     congruence: float = 1.0
     averaged: float = 0.6
@@ -65,13 +67,20 @@ class RecipeGrid:
     ranks: tuple[int, int] = (4, 128)
     epoch_range: tuple[int, int] = (1, 20)
 
-    def first(self, base_model: str, method: Method) -> Recipe:
-        """LoRA learns from labels alone, full fine-tuning is held to its parent."""
+    def first(self, base_model: str, method: Method, *, rows: int = 0) -> Recipe:
+        """LoRA learns from labels alone, full fine-tuning is held to its parent.
+
+        Large sets, of ``rows`` rows, need fewer epochs for as many steps.
+        """
         lora = method is Method.LORA
+        epochs = self.lora_epochs if lora else self.full_epochs
+        if rows > 0:
+            enough = round(self.steps * self.batch_size / rows)
+            epochs = min(epochs, max(enough, self.least_epochs))
         hyperparameters = Hyperparameters(
             base_model=base_model,
             learning_rate=self.lora_rate if lora else self.full_rate,
-            epochs=self.lora_epochs if lora else self.full_epochs,
+            epochs=epochs,
             batch_size=self.batch_size,
             lora_rank=self.lora_rank,
         )

@@ -53,10 +53,13 @@ def first_plan(
     *,
     failures: int,
     repair: int,
+    material: int = 0,
     recipes: RecipeGrid = RECIPES,
     data: DataGrid = DATA,
 ) -> Iterate:
     """The first iteration; ``repair`` of the ``failures`` may be learned from.
+
+    ``material``: rows a training set may be composed of, 0 where that is not known.
 
     Raises BadInput when there is nothing to learn from.
     """
@@ -66,13 +69,15 @@ def first_plan(
             "collect more failures before a run"
         )
     base = deployed.version.base_model
+    spec = data.first(
+        repair=repair,
+        labels=len(deployed.task.labels),
+        has_parent=deployed.version.training_set is not None,
+    )
+    rows = min(spec.size, material or spec.size)
     return Iterate(
-        data.first(
-            repair=repair,
-            labels=len(deployed.task.labels),
-            has_parent=deployed.version.training_set is not None,
-        ),
-        tuple(recipes.first(base, method) for method in Method),
+        spec,
+        tuple(recipes.first(base, method, rows=rows) for method in Method),
         Move.FIRST,
         f"first iteration: learn from {repair} of {failures} failures",
     )
