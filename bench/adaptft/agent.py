@@ -132,11 +132,13 @@ class Agent:
         return Improvement(closed, promoted is not None, self._quarantined(diagnosed))
 
     async def _serve(self, logged: Sequence[Logged]) -> None:
-        await asyncio.gather(*(self._house.publisher.publish(self._trace(one)) for one in logged))
         where: dict[str, Any] = {"model": self._model, "model_version": self._version}
+        # Where nothing was promoted, the log of the stage before is there already.
+        expected = await self._house.stored_traces(where) + len(logged)
+        await asyncio.gather(*(self._house.publisher.publish(self._trace(one)) for one in logged))
         async with asyncio.timeout(_PATIENCE_S):
             # The diagnoser tells nobody that it has stored a trace.
-            while await self._house.stored_traces(where) < len(logged):  # noqa: ASYNC110
+            while await self._house.stored_traces(where) < expected:  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
 
     def _trace(self, one: Logged) -> TraceLogged:
