@@ -52,7 +52,7 @@ class Choice(Answer):
 PROMPT = Prompt("choose", 1, "Is the answer right?", Choice, max_tokens=32)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that runs as a process of its own."""
     folder = tmp_path_factory.mktemp("chat")

@@ -45,6 +45,11 @@ async def ended(processes: list[psutil.Process]) -> bool:
     return all(process.status() == psutil.STATUS_ZOMBIE for process in alive)
 
 
+def descendants() -> set[psutil.Process]:
+    """Processes that this one started, and those that they did."""
+    return set(psutil.Process().children(recursive=True))
+
+
 def start_owner(home: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-c", OWNER, str(home)],
@@ -89,6 +94,8 @@ async def job_status(client: httpx.AsyncClient, job: str) -> str:
 
 
 async def test_all_parts_answer_and_a_job_runs(tmp_path: Path) -> None:
+    # Servers that other tests share may be running.
+    before = descendants()
     async with LocalStack(tmp_path, num_cpus=1) as endpoints:
         await ensure_topics(endpoints.kafka, ["traces"])
         await produce(endpoints.kafka, "traces", [b"one"])
@@ -112,7 +119,7 @@ async def test_all_parts_answer_and_a_job_runs(tmp_path: Path) -> None:
             (await client.post("/api/jobs/", json=job)).raise_for_status()
             assert await job_status(client, "chosen") == "SUCCEEDED"
             assert "seen" in (await client.get("/api/jobs/chosen/logs")).json()["logs"]
-        started = psutil.Process().children(recursive=True)
+        started = descendants() - before
     assert len(started) > 8
     assert not any(process.is_running() for process in started)
     assert (tmp_path / "ray" / "token").stat().st_mode & 0o777 == 0o600
@@ -195,7 +202,8 @@ async def test_nothing_outlives_its_owner(tmp_path: Path, number: signal.Signals
 
 
 async def test_a_ray_head_that_loses_a_process_ends_whole(tmp_path: Path) -> None:
+    before = descendants()
     async with LocalStack(tmp_path, kafka=ELSEWHERE, mongodb=ELSEWHERE, num_cpus=1):
-        started = psutil.Process().children(recursive=True)
+        started = list(descendants() - before)
         next(process for process in started if process.name() == "gcs_server").kill()
         assert await ended(started)

@@ -65,6 +65,9 @@ class FakeHouse:
         traces: list[TraceLogged] = self.heard(TraceLogged)
         return sum(all(getattr(one, k) == v for k, v in where.items()) for one in traces)
 
+    async def knows(self, model: str) -> bool:
+        return any(one.model == model for one in self.heard(ModelRegistered))
+
     async def events(self) -> AsyncGenerator[Event]:
         while self._answers:
             yield self._answers.pop(0)
