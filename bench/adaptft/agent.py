@@ -45,7 +45,7 @@ SETTINGS = {
     "PIONEER_MAX_ITERATIONS": "2",
     "PIONEER_POLL_SECONDS": "0.2",
     "PIONEER_REGRESSION_SHARE": "1.0",
-    "PIONEER_HELDOUT_SHARE": "0.25",
+    "PIONEER_HELDOUT_SHARE": "0.3",
 }
 _TOPICS = (ModelPromoted.topic, FailuresDiagnosed.topic, RunClosed.topic)
 _PATIENCE_S = 900.0

@@ -36,8 +36,8 @@ class DiagnoserSettings(ChatSettings, ServiceSettings):
         "now (the paper's ε).",
     )
     regression_rows: Annotated[int, Field(ge=0)] = Field(
-        default=40,
-        description="Passing traces that are guarded at least, where traffic has eight times as "
+        default=60,
+        description="Passing traces that are guarded at least, where traffic has four times as "
         "many: few failures must not mean a blind gate.",
     )
     max_failures: Annotated[int, Field(ge=10)] = Field(

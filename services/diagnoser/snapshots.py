@@ -14,9 +14,10 @@ from services.diagnoser.models import OpenDiagnosis
 from services.diagnoser.ports import TraceStore
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.lineage import DeployedModel
-from shared.domain.rows import EvalRow, Row, dump_rows, load_learned, load_rows
+from shared.domain.rows import EvalRow, Row, dump_rows, guarded, load_rows
 from shared.domain.traces import JudgedTrace
 from shared.job_specs import EmbedResult
+from shared.learned import learned_rows
 from shared.ports import ArtifactStore
 from shared.tasks import behaviour
 
@@ -85,17 +86,15 @@ class Snapshots:
         )
 
     def earlier_texts(self, snapshot: Snapshot) -> list[str]:
-        """What the gate asked of every checkpoint so far."""
+        """What the gate asked of every checkpoint so far and nothing may be trained on."""
         return [
             row.text
             for ref in snapshot.deployed.earlier_evaluations
-            for row in load_rows(self._artifacts.get(ref), EvalRow)
+            for row in guarded(load_rows(self._artifacts.get(ref), EvalRow))
         ]
 
     def _trusted(self, deployed: DeployedModel) -> list[Row]:
-        """What the deployed model learned from."""
-        training_set = deployed.version.training_set
-        return load_learned(self._artifacts.get(training_set)) if training_set else []
+        return learned_rows(self._artifacts, deployed)
 
     def _matrix(self, ref: ArtifactRef) -> np.ndarray:
         # Never unpickle: the file came from outside this process.

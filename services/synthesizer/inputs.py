@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 
-from shared.domain.artifacts import ArtifactRef
 from shared.domain.patterns import ErrorPattern, RootCause, Standing
-from shared.domain.rows import EvalRow, FailureRow, Row, TrainingRow, load_learned, load_rows
+from shared.domain.rows import EvalRow, FailureRow, Row, TrainingRow, guarded, load_rows
 from shared.domain.triage import Family
 from shared.errors import BadInput
 from shared.events import IterationRequested
+from shared.learned import learned_rows
 from shared.ports import ArtifactStore
 
 
@@ -56,26 +56,24 @@ def read_inputs(artifacts: ArtifactStore, event: IterationRequested) -> Inputs:
         vectors = np.load(BytesIO(files["embeddings.npy"]), allow_pickle=False)
     except KeyError as missing:
         raise BadInput(f"diagnosis {event.diagnosis} has no file {missing}") from None
-    parent = event.deployed.version.training_set
     return Inputs(
         failures=failures,
         passes=passes,
         vectors=vectors,
-        parent=load_learned(artifacts.get(parent)) if parent else [],
+        parent=learned_rows(artifacts, event.deployed),
         made=load_rows(files.get("made.jsonl", b""), TrainingRow),
         noise=_NOISE.validate_json(files.get("noise.json", b"{}")),
         teachable=_teachable(files),
-        measured=[
-            row.text
-            for ref in _evaluation_sets(event)
-            for row in load_rows(artifacts.get(ref), EvalRow)
-        ],
+        measured=[row.text for row in _measured(artifacts, event)],
     )
 
 
-def _evaluation_sets(event: IterationRequested) -> Sequence[ArtifactRef]:
-    """Whatever a gate of this run will ask must not be trained on."""
-    return (event.evaluation_set, *event.deployed.earlier_evaluations)
+def _measured(artifacts: ArtifactStore, event: IterationRequested) -> list[EvalRow]:
+    """What the gate of this run will ask, but for earlier failures, which are free by now."""
+    rows = load_rows(artifacts.get(event.evaluation_set), EvalRow)
+    for ref in event.deployed.earlier_evaluations:
+        rows += guarded(load_rows(artifacts.get(ref), EvalRow))
+    return rows
 
 
 def _teachable(files: dict[str, bytes]) -> list[ErrorPattern]:

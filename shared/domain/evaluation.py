@@ -35,10 +35,14 @@ class SetReport:
 
 @dataclass(frozen=True, slots=True)
 class TrafficGain:
-    """Estimated change of accuracy on the whole traffic, and its lower bound, both -1 to 1."""
+    """Estimated change of accuracy on the whole traffic, and its lower bound, both -1 to 1.
+
+    ``error`` is the standard error of the estimate.
+    """
 
     mean: float
     at_least: float
+    error: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

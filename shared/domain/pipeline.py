@@ -73,13 +73,15 @@ class Strategy:
     ``congruence`` is the weight of the parent's probabilities as soft targets, on the rows that the
     parent answers right; 0 learns from labels alone. ``averaged`` is the last part of the training,
     0 to 1, over which the weights are averaged; 0 takes them as they are at its end. ``orders``
-    trainings, each over the rows in an order of its own, are averaged into one model.
+    trainings, each over the rows in an order of its own, are averaged into one model. ``blended``
+    is the deployed model's part, 0 to 1, of the final weights (Wortsman et al. 2022, WiSE-FT).
     """
 
     method: Method = Method.LORA
     congruence: float = 0.0
     averaged: float = 0.0
     orders: int = 1
+    blended: float = 0.0
 
     def __post_init__(self) -> None:
         if self.congruence < 0:
@@ -88,6 +90,10 @@ class Strategy:
             raise ValueError(f"averaged={self.averaged}: must lie between 0 and 1")
         if self.orders < 1:
             raise ValueError(f"orders={self.orders}: must be at least 1")
+        if not 0 <= self.blended < 1:
+            raise ValueError(f"blended={self.blended}: must be at least 0 and less than 1")
+        if self.blended and self.method is not Method.FULL:
+            raise ValueError(f"blended={self.blended} with {self.method}: only whole weights blend")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,6 @@ def _asked(strategy: Strategy) -> dict[str, float]:
     plain = Strategy(strategy.method)
     return {
         name: getattr(strategy, name)
-        for name in ("congruence", "averaged", "orders")
+        for name in ("congruence", "averaged", "orders", "blended")
         if getattr(strategy, name) != getattr(plain, name)
     }

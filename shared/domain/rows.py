@@ -85,6 +85,19 @@ class EvalRow:
     weight: float = 0.0
 
 
+def released(rows: Iterable[EvalRow]) -> list[Row]:
+    """Held-out failures of an earlier gate, which a later run may learn from: it has fresh ones.
+
+    Passes stay guarded for good, so that no version can forget them unnoticed.
+    """
+    return [Row(row.id, row.text, row.target) for row in rows if row.part is EvalPart.HELDOUT]
+
+
+def guarded(rows: Iterable[EvalRow]) -> list[EvalRow]:
+    """Rows of an earlier gate that stay untouched."""
+    return [row for row in rows if row.part is EvalPart.REGRESSION]
+
+
 AnyRow = TypeVar("AnyRow", Row, FailureRow, TrainingRow, LearnedRow, EvalRow)
 
 

@@ -1,11 +1,13 @@
-"""Training of all candidates of a job, in parallel: one Ray task for each."""
+"""Training of all candidates of a job, in parallel: one Ray task for each distinct training."""
 
 import logging
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 from shared.adapters.artifacts import FsspecArtifacts
-from shared.errors import PermanentError
+from shared.domain.pipeline import Recipe
+from shared.errors import BadInput, PermanentError
 from shared.job_specs import (
     CandidateSpec,
     FailedCandidate,
@@ -14,6 +16,9 @@ from shared.job_specs import (
     TrainSpec,
 )
 from shared.ports import ArtifactStore
+
+if TYPE_CHECKING:
+    from shared.jobs.fit import Fitted
 
 Outcome = TrainedCandidate | FailedCandidate
 
@@ -25,25 +30,27 @@ def run_train(spec: TrainSpec, job_id: str, artifacts_uri: str) -> TrainResult:
 
     # Addressed by RAY_ADDRESS, which Ray sets for its jobs.
     ray.init(log_to_driver=False, logging_level=logging.ERROR)
-    cpus, gpus = _shares(ray.nodes(), len(spec.candidates))
+    trainings = _trainings(spec.candidates)
+    cpus, gpus = _shares(ray.nodes(), len(trainings))
     remote = cast("Callable[..., Any]", ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=1))
-    task = remote(train_candidate)
+    task = remote(train_together)
     waiting = {
-        task.remote(spec, candidate, job_id, artifacts_uri, threads=cpus): candidate
-        for candidate in spec.candidates
+        task.remote(spec, candidates, job_id, artifacts_uri, threads=cpus): candidates
+        for candidates in trainings
     }
     outcomes: dict[str, Outcome] = {}
     while waiting:
         (done,), _ = ray.wait(list(waiting), num_returns=1)
-        candidate = waiting.pop(done)
+        candidates = waiting.pop(done)
         try:
-            outcomes[candidate.id] = ray.get(done)
+            found: Sequence[Outcome] = ray.get(done)
         except (WorkerCrashedError, OutOfMemoryError) as error:
-            outcomes[candidate.id] = _failed(candidate, error)
-    found = [outcomes[candidate.id] for candidate in spec.candidates]
+            found = [_failed(candidate, error) for candidate in candidates]
+        outcomes |= {outcome.id: outcome for outcome in found}
+    ordered = [outcomes[candidate.id] for candidate in spec.candidates]
     return TrainResult(
-        trained=tuple(one for one in found if isinstance(one, TrainedCandidate)),
-        failed=tuple(one for one in found if isinstance(one, FailedCandidate)),
+        trained=tuple(one for one in ordered if isinstance(one, TrainedCandidate)),
+        failed=tuple(one for one in ordered if isinstance(one, FailedCandidate)),
     )
 
 
@@ -51,6 +58,21 @@ def train_candidate(
     spec: TrainSpec, candidate: CandidateSpec, job_id: str, artifacts_uri: str, *, threads: int
 ) -> Outcome:
     """Train one candidate in this process. A TransientError passes through: the job is repeated."""
+    return train_together(spec, [candidate], job_id, artifacts_uri, threads=threads)[0]
+
+
+def train_together(
+    spec: TrainSpec,
+    candidates: Sequence[CandidateSpec],
+    job_id: str,
+    artifacts_uri: str,
+    *,
+    threads: int,
+) -> list[Outcome]:
+    """Train once, in this process, what differs only in how it is blended with the parent.
+
+    A TransientError passes through: the job is repeated.
+    """
     import torch
 
     torch.set_num_threads(threads)
@@ -58,35 +80,75 @@ def train_candidate(
     torch.set_flush_denormal(True)
     artifacts = FsspecArtifacts(artifacts_uri)
     try:
-        return _trained(spec, candidate, job_id, artifacts)
+        return _trained(spec, candidates, job_id, artifacts)
     except (PermanentError, RuntimeError, MemoryError, OSError, ValueError) as error:
-        return _failed(candidate, error)
+        return [_failed(candidate, error) for candidate in candidates]
 
 
 def _trained(
-    spec: TrainSpec, candidate: CandidateSpec, job_id: str, artifacts: ArtifactStore
-) -> TrainedCandidate:
-    from shared.jobs.checkpoints import describe, save
+    spec: TrainSpec, candidates: Sequence[CandidateSpec], job_id: str, artifacts: ArtifactStore
+) -> list[Outcome]:
     from shared.jobs.congruence import soft_targets
     from shared.jobs.fit import fit
     from shared.jobs.progress import ProgressFile
     from shared.jobs.rows import read_rows
 
     rows = read_rows(artifacts, spec.training_set, keys=("id", "text", "target"))
-    progress = ProgressFile(artifacts, job_id, candidate.id)
-    recipe, soft = candidate.recipe, None
+    files = [ProgressFile(artifacts, job_id, candidate.id) for candidate in candidates]
+
+    def report(step: int, steps: int, loss: float | None) -> None:
+        for file in files:
+            file(step, steps, loss)
+
+    recipe, soft = _unblended(candidates[0].recipe), None
     if recipe.strategy.congruence:
         soft = soft_targets(artifacts, spec.parent, rows, spec.task)
-    fitted = fit(rows, spec.task, recipe, report=progress, due=progress.due, soft=soft)
+    fitted = fit(rows, spec.task, recipe, report=report, due=files[0].due, soft=soft)
+    return [
+        _kept(spec, candidate, fitted, artifacts, seconds=0.0 if at else fitted.train_seconds)
+        for at, candidate in enumerate(candidates)
+    ]
+
+
+def _kept(
+    spec: TrainSpec,
+    candidate: CandidateSpec,
+    fitted: "Fitted",
+    artifacts: ArtifactStore,
+    *,
+    seconds: float,
+) -> Outcome:
+    """The candidate as an artifact; ``seconds`` of training are its own."""
+    from shared.jobs.blending import blended
+    from shared.jobs.checkpoints import describe, save
+
+    model, recipe = fitted.model, candidate.recipe
+    if recipe.strategy.blended:
+        try:
+            model = blended(model, artifacts, spec.parent, share=recipe.strategy.blended)
+        except BadInput as error:
+            return _failed(candidate, error)
     adapter = describe(spec.task, recipe, spec.training_set)
     return TrainedCandidate(
         id=candidate.id,
         recipe=recipe,
-        adapter=save(artifacts, adapter, fitted.model, fitted.tokenizer, name=candidate.id),
+        adapter=save(artifacts, adapter, model, fitted.tokenizer, name=candidate.id),
         final_loss=fitted.final_loss,
-        train_seconds=fitted.train_seconds,
+        train_seconds=seconds,
         examples_per_second=fitted.examples_per_second,
     )
+
+
+def _trainings(candidates: Sequence[CandidateSpec]) -> list[list[CandidateSpec]]:
+    """Candidates that one training makes, together."""
+    found: dict[str, list[CandidateSpec]] = {}
+    for candidate in candidates:
+        found.setdefault(_unblended(candidate.recipe).digest, []).append(candidate)
+    return list(found.values())
+
+
+def _unblended(recipe: Recipe) -> Recipe:
+    return replace(recipe, strategy=replace(recipe.strategy, blended=0.0))
 
 
 def _shares(nodes: list[dict[str, Any]], candidates: int) -> tuple[int, float]:

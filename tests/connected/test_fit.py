@@ -1,5 +1,6 @@
 """Training, saving and loading a real MiniLM, without Ray."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,11 @@ import pytest
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.pipeline import Hyperparameters, Method, Recipe, Strategy
+from shared.domain.rows import Row as DomainRow
+from shared.domain.rows import dump_rows
 from shared.domain.tasks import Task, TaskKind
 from shared.errors import BadInput, DigestMismatch
+from shared.job_specs import CandidateSpec, FailedCandidate, TrainedCandidate, TrainSpec
 from shared.jobs.rows import Row
 
 pytestmark = pytest.mark.connected
@@ -122,6 +126,48 @@ def test_a_parent_with_other_labels_gives_no_soft_targets(store: FsspecArtifacts
     grown = Task(TaskKind.CLASSIFICATION, ("alarm", "music", "news", "weather"))
     with pytest.raises(BadInput, match="train without congruence"):
         soft_targets(store, parent, ROWS, grown)
+
+
+def test_one_training_gives_a_candidate_and_its_blend_with_the_parent(
+    store: FsspecArtifacts,
+) -> None:
+    import torch
+
+    from shared.jobs.checkpoints import load
+    from shared.jobs.train import train_together
+
+    parent, _ = train(store, RECIPES[0])
+    plain = RECIPES[1]
+    blend = replace(plain, strategy=replace(plain.strategy, blended=0.3))
+    candidates = [CandidateSpec(id="plain", recipe=plain), CandidateSpec(id="blend", recipe=blend)]
+    rows = store.put(dump_rows(DomainRow(r.id, r.text, str(r.target)) for r in ROWS), name="rows")
+    spec = TrainSpec(task=TASK, training_set=rows, parent=parent, candidates=tuple(candidates))
+    outcomes = train_together(spec, candidates, "job", store.uri, threads=1)
+    assert [one.id for one in outcomes] == ["plain", "blend"]
+    trained = [one for one in outcomes if isinstance(one, TrainedCandidate)]
+    assert [one.train_seconds > 0 for one in trained] == [True, False]
+    whole, mixed, old = (
+        load(store, ref).model.state_dict()
+        for ref in (trained[0].adapter, trained[1].adapter, parent)
+    )
+    for name, weights in mixed.items():
+        if weights.is_floating_point():
+            expected = 0.7 * whole[name] + 0.3 * old[name]
+            torch.testing.assert_close(weights, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_what_does_not_blend_fails_alone(store: FsspecArtifacts) -> None:
+    from shared.jobs.train import train_together
+
+    plain = RECIPES[1]
+    blend = replace(plain, strategy=replace(plain.strategy, blended=0.3))
+    candidates = [CandidateSpec(id="plain", recipe=plain), CandidateSpec(id="blend", recipe=blend)]
+    rows = store.put(dump_rows(DomainRow(r.id, r.text, str(r.target)) for r in ROWS), name="rows")
+    spec = TrainSpec(task=TASK, training_set=rows, candidates=tuple(candidates))
+    first, second = train_together(spec, candidates, "job", store.uri, threads=1)
+    assert isinstance(first, TrainedCandidate)
+    assert isinstance(second, FailedCandidate)
+    assert "names no parent" in second.reason
 
 
 def test_a_flipped_byte_is_refused_by_name(store: FsspecArtifacts) -> None:

@@ -1,7 +1,7 @@
 """Runs, plans and verdicts in few words, for the tests of the controller's domain."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from services.controller.domain.decision import Iterate
@@ -105,19 +105,17 @@ def a_verdict(run: Run, iteration: int, recipe: Recipe, result: Result) -> Candi
 
 
 def verified(run: Run, results: Sequence[Result]) -> CandidatesVerified:
-    """The verdicts of the iteration the run is in, LoRA first."""
+    """The verdicts of the iteration the run is in, LoRA first; a blend is as good as its whole."""
     assert isinstance(run.state, Iterating)
     number, recipes = run.state.iteration, run.state.recipes
+    of = dict(zip(trainings(recipes), results, strict=True))
     return CandidatesVerified(
         id=derive_id("verified", run.id, number),
         model=run.model,
         run_id=run.id,
         iteration=number,
         training_set=ref(f"training-{number}"),
-        verdicts=tuple(
-            a_verdict(run, number, recipe, result)
-            for recipe, result in zip(recipes, results, strict=True)
-        ),
+        verdicts=tuple(a_verdict(run, number, recipe, of[unblended(recipe)]) for recipe in recipes),
         inference_seconds=2.0,
     )
 
@@ -134,5 +132,14 @@ def iterated(run: Run, plan: Iterate) -> Run:
     return transition.run
 
 
+def unblended(recipe: Recipe) -> Recipe:
+    return replace(recipe, strategy=replace(recipe.strategy, blended=0.0))
+
+
+def trainings(recipes: Sequence[Recipe]) -> list[Recipe]:
+    """The recipes that are trained: a blend is made of one of them."""
+    return list(dict.fromkeys(unblended(recipe) for recipe in recipes))
+
+
 def methods(recipes: Sequence[Recipe]) -> list[Method]:
-    return [recipe.strategy.method for recipe in recipes]
+    return [recipe.strategy.method for recipe in trainings(recipes)]

@@ -1,5 +1,7 @@
 """Counting what a candidate repaired and broke, beside the deployed model."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,3 +105,19 @@ def test_counts_balance(drawn: list[tuple[EvalPart, str, str]]) -> None:
     unchanged = evaluate("c", current(*rows), before, before)
     assert unchanged.regressions == 0
     assert unchanged.mcnemar_p == 1.0
+
+
+def test_failures_of_an_earlier_set_must_not_be_lost_and_show_nothing_of_traffic() -> None:
+    asked = [
+        replace(row("f1", HELDOUT), weight=5.0),
+        replace(row("p1", REGRESSION), weight=50.0),
+    ]
+    old = [row(f"old-{i}", HELDOUT) for i in range(9)]
+    wrong_before = {"f1": "no", "p1": "yes"} | {r.id: "no" for r in old}
+    right = dict.fromkeys(wrong_before, "yes")
+    alone = evaluate("c", EvaluationSets(asked, {}), right, wrong_before)
+    beside = evaluate("c", EvaluationSets(asked, {"v1": old}), right, wrong_before)
+    assert beside.traffic == alone.traffic
+    assert beside.mcnemar_p == alone.mcnemar_p
+    lost = evaluate("c", EvaluationSets(asked, {"v1": old}), wrong_before, right)
+    assert lost.earlier[0].regressions == 9

@@ -1,17 +1,26 @@
 """The iteration policy: what it does in each band, and what it can never do."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.controller.domain.decision import Decision, Iterate, Move, Promote, Stop
+from services.controller.domain.decision import (
+    Admission,
+    Decision,
+    Iterate,
+    Move,
+    Promote,
+    Stop,
+)
 from services.controller.domain.moves import TUNING, DataGrid, RecipeGrid
+from services.controller.domain.outcome import preferred
 from services.controller.domain.policy import Budget, decide, first_plan, settle
 from services.controller.domain.run import Run
-from shared.domain.evaluation import Limits
-from shared.domain.pipeline import DataSpec, Method
+from shared.domain.evaluation import Admitted, Limits, SetReport, TrafficGain
+from shared.domain.pipeline import DataSpec, Method, Recipe
 from shared.errors import BadInput
 from tests.unit.run_builders import (
     LIMITS,
@@ -51,6 +60,12 @@ def next_plan(*results: tuple[Result, Result], plan: Iterate | None = None) -> t
     return run, decision
 
 
+def chosen(run: Run) -> Recipe:
+    promoted = settle(run, "done")
+    assert isinstance(promoted, Promote)
+    return promoted.admission.candidate.recipe
+
+
 def rates(plan: Iterate) -> list[float]:
     return [recipe.hyperparameters.learning_rate for recipe in plan.recipes]
 
@@ -59,7 +74,7 @@ def test_first_plan_trains_lora_and_full_from_the_deployed_model_s_base() -> Non
     plan = first_plan(a_model(), failures=500, repair=300)
     assert methods(plan.recipes) == BOTH
     assert {recipe.hyperparameters.base_model for recipe in plan.recipes} == {"minilm"}
-    assert plan.data.size == 900
+    assert plan.data.size == 1_500
     assert 0.10 <= plan.data.replay <= 0.20
 
 
@@ -228,18 +243,61 @@ def test_minutes_must_hold_another_iteration(took: float, minutes: float, why: s
 
 
 def test_equal_scores_prefer_fewer_regressions_then_lora() -> None:
-    run = recorded(a_run(), Result(90, broken=1), Result(90))
-    careful = settle(run, "done")
-    assert isinstance(careful, Promote)
-    assert careful.admission.candidate.recipe.strategy.method is Method.FULL
-    cheap = settle(recorded(a_run(), Result(90), Result(90)), "done")
-    assert isinstance(cheap, Promote)
-    assert cheap.admission.candidate.recipe.strategy.method is Method.LORA
+    plain = first_plan(a_model(), failures=500, repair=300, recipes=RecipeGrid(blends=()))
+    careful = chosen(recorded(a_run(plain), Result(90, broken=1), Result(90)))
+    assert careful.strategy.method is Method.FULL
+    cheap = chosen(recorded(a_run(plain), Result(90), Result(90)))
+    assert cheap.strategy.method is Method.LORA
+
+
+def test_a_blend_with_the_parent_is_preferred_to_what_is_no_better() -> None:
+    blended = chosen(recorded(a_run(), Result(90), Result(90)))
+    assert blended.strategy.blended > 0
+    assert chosen(recorded(a_run(), Result(91), Result(90))).strategy.method is Method.LORA
+
+
+@pytest.mark.parametrize(("error", "share"), [(0.02, 0.3), (0.005, 0.0)])
+def test_what_a_standard_error_cannot_tell_apart_is_decided_by_safety(
+    error: float, share: float
+) -> None:
+    run = recorded(a_run(), Result(80), Result(90))
+    plain, blend = (a for a in run.admitted if a.candidate.recipe.strategy.method is Method.FULL)
+    gains = {plain.candidate.id: 0.04, blend.candidate.id: 0.03}
+
+    def measured(admission: Admission) -> Admission:
+        gain = TrafficGain(gains.get(admission.candidate.id, 0.0), 0.0, error)
+        report = replace(admission.verdict.report, traffic=gain)
+        return replace(admission, verdict=Admitted(report))
+
+    best = preferred(measured(admission) for admission in run.admitted)
+    assert best
+    assert best.candidate.recipe.strategy.blended == share
+
+
+def test_few_held_out_failures_are_not_tuned_on() -> None:
+    def measured(held: int) -> Decision:
+        run = recorded(a_run(), Result(90), Result(90))
+        last = run.iterations[-1]
+        judged = tuple(
+            replace(one, verdict=Admitted(replace(one.report, heldout=asked(held))))
+            for one in last.judged
+            if one.report
+        )
+        run = replace(run, iterations=(replace(last, judged=judged),))
+        return decide(run, limits=LIMITS, budget=AMPLE, now=START)
+
+    def asked(held: int) -> SetReport:
+        return SetReport("heldout", held, 0, held // 2, ())
+
+    few = measured(12)
+    assert isinstance(few, Promote)
+    assert "12 held-out failures" in few.reason
+    assert isinstance(measured(40), Iterate)
 
 
 def test_when_no_untried_move_is_left_the_run_ends() -> None:
     # Every step leads to the LoRA recipe that was tried, and one method alone is no plan.
-    stuck = RecipeGrid(rates=(1e-3, 1e-3), ranks=(16, 16), epoch_range=(8, 8))
+    stuck = RecipeGrid(rates=(1e-3, 1e-3), ranks=(16, 16), epoch_range=(6, 6))
     run = recorded(a_run(), Result(85), Result(85))
     first = decide(run, limits=LIMITS, budget=AMPLE, now=START, recipes=stuck)
     assert isinstance(first, Promote)

@@ -99,6 +99,22 @@ def test_equal_rows_are_of_the_domain() -> None:
     assert (off_domain_probabilities(rows, rows) < 0.5).all()
 
 
+def test_passes_are_in_question_too_and_do_not_vouch_for_themselves(
+    domain: tuple[np.random.Generator, Vectors, Vectors, Vectors],
+) -> None:
+    _, reference, inside, outside = domain
+    few = outside[:8]
+    in_domain = np.vstack([reference[:200], few, reference[200:]])
+    probabilities = off_domain_probabilities(inside, in_domain, passes=208)
+    assert probabilities.shape == (508,)
+    assert (probabilities[:500] > 0.5).mean() < 0.02
+    assert (probabilities[500:] > 0.5).mean() >= 0.5
+
+
 def test_shapes_must_fit() -> None:
     with pytest.raises(ValueError, match=r"\(3, 4\).*\(9, 5\)"):
         off_domain_probabilities(np.zeros((3, 4), np.float32), np.zeros((9, 5), np.float32))
+    with pytest.raises(ValueError, match="passes=10 of 9"):
+        off_domain_probabilities(
+            np.zeros((3, 5), np.float32), np.zeros((9, 5), np.float32), passes=10
+        )

@@ -16,7 +16,16 @@ from services.diagnoser.snapshots import Snapshot, Snapshots
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.lineage import DeployedModel, ModelVersion
-from shared.domain.rows import TWIN, Role, Row, TrainingRow, dump_rows, load_rows
+from shared.domain.rows import (
+    TWIN,
+    EvalPart,
+    EvalRow,
+    Role,
+    Row,
+    TrainingRow,
+    dump_rows,
+    load_rows,
+)
 from shared.domain.tasks import Task, TaskKind
 from shared.domain.traces import JudgedTrace, Opinion, VerdictSource
 from shared.job_specs import EmbedResult
@@ -134,3 +143,17 @@ def test_noisy_twins_are_not_trusted_as_ordinary_texts(artifacts: FsspecArtifact
     _, _, texts = taken(artifacts, model, Traces(FAILURES, PASSES))
     assert texts[-len(TRUSTED) :] == TRUSTED
     assert not any(row.id.startswith("twin-") for row in texts)
+
+
+def test_failures_of_earlier_gates_are_released_and_their_passes_stay_guarded(
+    artifacts: FsspecArtifacts,
+) -> None:
+    released = EvalRow("old-failure", "never again", "b", EvalPart.HELDOUT, right_before=False)
+    guarded = EvalRow("old-pass", "as ever", "a", EvalPart.REGRESSION, right_before=True)
+    known = EvalRow(TRUSTED[0].id, "otherwise", "b", EvalPart.HELDOUT, right_before=False)
+    earlier = artifacts.put(dump_rows([released, guarded, known]), name="evaluation.jsonl")
+    model = replace(deployed(artifacts), earlier_evaluations=(earlier,))
+    snapshots, snapshot, texts = taken(artifacts, model, Traces(FAILURES, PASSES))
+    # What the training set says of an id stays.
+    assert texts[-len(TRUSTED) - 1 :] == [*TRUSTED, Row("old-failure", "never again", "b")]
+    assert snapshots.earlier_texts(snapshot) == ["as ever"]

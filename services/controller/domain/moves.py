@@ -50,7 +50,7 @@ class RecipeGrid:
     """The first recipes, and the range (lowest, highest) each hyperparameter is tuned in.
 
     A recipe that is held to its parent has soft targets of weight ``congruence``, and the mean of
-    the weights over the last ``averaged`` part.
+    the weights over the last ``averaged`` part. Its blends with the parent cost no training.
     """
 
     lora_rate: float = 1e-3
@@ -63,6 +63,7 @@ class RecipeGrid:
     batch_size: int = 32
     congruence: float = 1.0
     averaged: float = 0.6
+    blends: tuple[float, ...] = (0.3,)
     rates: tuple[float, float] = (1e-6, 2e-2)
     ranks: tuple[int, int] = (4, 128)
     epoch_range: tuple[int, int] = (1, 20)
@@ -89,9 +90,17 @@ class RecipeGrid:
 
     def around(self, lead: Recipe, steps: Sequence[Step]) -> Iterator[Recipe]:
         """The lead changed by each step, within the ranges; best guesses first."""
+        lead = replace(lead, strategy=replace(lead.strategy, blended=0.0))
         for step in steps:
             stepped = replace(lead, hyperparameters=self._stepped(lead, step))
             yield self.kept(stepped, orders=step.keep) if step.keep else stepped
+
+    def with_blends(self, recipe: Recipe) -> Iterator[Recipe]:
+        """The recipe and, where it is held to its parent, its blends: one training makes all."""
+        yield recipe
+        if recipe.strategy.congruence and recipe.strategy.method is Method.FULL:
+            for share in self.blends:
+                yield replace(recipe, strategy=replace(recipe.strategy, blended=share))
 
     def kept(self, recipe: Recipe, *, orders: int = 1) -> Recipe:
         """Held to its parent and averaged over so many orders; never over fewer than before."""
@@ -125,7 +134,7 @@ class DataGrid:
     orphan_gold: float = 0.65
     rows_per_repair: int = 3
     rows_per_label: int = 80
-    sizes: tuple[int, int] = (600, 4000)
+    sizes: tuple[int, int] = (1_500, 4_000)
     growth: float = 1.5
     shift: float = 0.05
     most_gold: float = 0.60
@@ -136,15 +145,21 @@ class DataGrid:
     most_replay: float = 0.20
     most_surgical: int = 3
     noisy: float = 0.5
+    few: int = 1_000
 
-    def first(self, *, repair: int, labels: int, has_parent: bool) -> DataSpec:
-        """Enough rows to cover every failure and every label: training restarts from the base."""
+    def first(self, *, repair: int, labels: int, has_parent: bool, material: int = 0) -> DataSpec:
+        """Enough rows to cover every failure and every label: training restarts from the base.
+
+        Every row gets a noisy twin where ``material`` is ``few`` rows or fewer: more rows show the
+        noise of traffic by themselves. 0 when that is not known.
+        """
         aim = max(repair * self.rows_per_repair, labels * self.rows_per_label)
         size = round(_within(aim, self.sizes))
+        noisy = 1.0 if 0 < material <= self.few else self.noisy
         if has_parent:
-            return DataSpec(size=size, noisy=self.noisy)
+            return DataSpec(size=size, noisy=noisy)
         hard = round(1 - self.orphan_gold, 4)
-        return DataSpec(gold=self.orphan_gold, hard=hard, replay=0.0, size=size, noisy=self.noisy)
+        return DataSpec(gold=self.orphan_gold, hard=hard, replay=0.0, size=size, noisy=noisy)
 
     def larger(self, data: DataSpec) -> DataSpec:
         # Never smaller: a first plan may lie above the range.

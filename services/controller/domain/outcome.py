@@ -11,6 +11,7 @@ from shared.domain.evaluation import (
     EvaluationReport,
     NotBetter,
     Regressed,
+    TrafficGain,
     Unusable,
     Verdict,
 )
@@ -97,14 +98,31 @@ class IterationOutcome:
 
 
 def preferred(admissions: Iterable[Admission]) -> Admission | None:
-    """Highest score, then fewest regressions, then LoRA (cheaper to serve), then the id."""
+    """The one that helps traffic most; of those within a standard error of it, the safest.
 
-    def rank(admission: Admission) -> tuple[float, int, bool, str]:
+    Few rows cannot tell such candidates apart, and the best of many by chance is not the best
+    (the one-standard-error rule, Breiman et al. 1984). Safest: most of the parent's weights, then
+    highest score, fewest regressions, LoRA (cheaper to serve), and the id.
+    """
+    known = [(admission, _gain(admission)) for admission in admissions]
+    if not known:
+        return None
+    best = max((gain for _, gain in known), key=lambda gain: gain.mean)
+    alike = [one for one, gain in known if gain.mean >= best.mean - best.error]
+
+    def rank(admission: Admission) -> tuple[float, float, int, bool, str]:
         candidate, report = admission.candidate, admission.verdict.report
-        full = candidate.recipe.strategy.method is not Method.LORA
-        return (-report.score, report.regressions, full, candidate.id)
+        strategy = candidate.recipe.strategy
+        whole = strategy.method is not Method.LORA
+        return (-strategy.blended, -report.score, report.regressions, whole, candidate.id)
 
-    return min(admissions, key=rank, default=None)
+    return min(alike, key=rank)
+
+
+def _gain(admission: Admission) -> TrafficGain:
+    """Without the part of traffic that each row stands for, the held-out score must do."""
+    report = admission.verdict.report
+    return report.traffic or TrafficGain(report.score, report.score)
 
 
 def judged(told: CandidateVerdict) -> Judged:

@@ -28,6 +28,8 @@ from shared.errors import BadInput
 
 DATA_PROBLEM = 0.80
 NEARLY_RIGHT = 0.95
+# The best of several by fewer held-out failures is mostly the luckiest.
+TELLING = 30
 
 RECIPES = RecipeGrid()
 DATA = DataGrid()
@@ -73,11 +75,16 @@ def first_plan(
         repair=repair,
         labels=len(deployed.task.labels),
         has_parent=deployed.version.training_set is not None,
+        material=material,
     )
     rows = min(spec.size, material or spec.size)
     return Iterate(
         spec,
-        tuple(recipes.first(base, method, rows=rows) for method in Method),
+        tuple(
+            recipe
+            for method in Method
+            for recipe in recipes.with_blends(recipes.first(base, method, rows=rows))
+        ),
         Move.FIRST,
         f"first iteration: learn from {repair} of {failures} failures",
     )
@@ -98,6 +105,8 @@ def decide(
     best = preferred(run.admitted)
     if best is not None and best.score >= limits.target:
         return Promote(best, f"score {best.score:.3f} reaches the target {limits.target:g}")
+    if best is not None and 0 < (held := best.verdict.report.heldout.total) < TELLING:
+        return Promote(best, f"score {best.score:.3f}; {held} held-out failures tell no more apart")
     used_up = _used_up(run, budget, now)
     if used_up is not None:
         return settle(run, used_up)
@@ -208,4 +217,5 @@ def _untried(run: Run, idea: _Idea, grid: RecipeGrid) -> Iterate | None:
     # Paper §2.7: at least two configurations in parallel, so one method alone is no plan.
     if len(chosen) < len(Method):
         return None
-    return Iterate(idea.data, tuple(chosen), idea.move, idea.reason)
+    tried_out = tuple(blend for recipe in chosen for blend in grid.with_blends(recipe))
+    return Iterate(idea.data, tried_out, idea.move, idea.reason)

@@ -13,7 +13,7 @@ from shared.domain.triage import Evidence, TriageKind, TriageVerdict
 
 _SURE = 0.75
 # Alone it decides nothing, however sure it is; beside a signal of harm it may.
-_WEIGHT = 0.35
+_WEIGHT = 0.3
 
 
 def doubtful(failures: Sequence[JudgedTrace], triaged: Triaged, *, most: int) -> list[JudgedTrace]:

@@ -10,8 +10,8 @@ from shared.domain.traces import JudgedTrace
 
 Traces = list[JudgedTrace]
 
-# Guarded passes are not trained on: at most an eighth of them is kept for that.
-_PLENTY = 8
+# Guarded passes are not trained on: at most a quarter of them is kept for that.
+_PLENTY = 4
 
 
 def split_failures(

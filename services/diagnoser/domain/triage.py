@@ -22,7 +22,7 @@ from shared.domain.traces import JudgedTrace
 from shared.domain.triage import Evidence, Family, TriageKind, TriageVerdict, kind_of
 
 # A row that is kept back by mistake can be released; a poisoned one that is learned does harm.
-_HARMFUL = 0.38
+_HARMFUL = 0.34
 # Users negate a request too; that the answer of such a row is wrong, its label must also say.
 _HINT = 0.3
 
@@ -44,7 +44,12 @@ def triage(traffic: Traffic, *, seed: int = 0) -> "Triaged":
             ordinary_labels=[row.target for row in traffic.trusted] or None,
         ),
         heed_corrections(
-            off_domain_evidence(traffic.judged_vectors, traffic.trusted_vectors, seed=seed),
+            off_domain_evidence(
+                traffic.failure_vectors,
+                traffic.vectors[len(traffic.failures) :],
+                passes=len(traffic.passes),
+                seed=seed,
+            ),
             traffic,
             corrections,
             seed=seed,
@@ -97,7 +102,7 @@ def decide(evidence: Sequence[Evidence], *, released: bool = False) -> TriageVer
     """The ensemble's word: families count as independent, each by its strongest signal.
 
     A row is kept from training when some harmful family is true of it with a probability above
-    0.38: to learn poison costs more than to wait for a person. What a human released stays fixable.
+    0.34: to learn poison costs more than to wait for a person. What a human released stays fixable.
     """
     ranked = tuple(sorted(evidence, key=lambda e: (-e.probability, e.family, e.signal, e.detail)))
     strongest: dict[Family, Evidence] = {}

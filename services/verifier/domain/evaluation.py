@@ -18,7 +18,11 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSets:
-    """``current``: the run's own set, both parts; ``earlier``: those of earlier checkpoints."""
+    """``current``: the run's own set, both parts; ``earlier``: those of earlier checkpoints.
+
+    Failures of an earlier set may have been trained on since: they must not be lost, but that they
+    are right shows nothing of traffic.
+    """
 
     current: Sequence[EvalRow]
     earlier: Mapping[str, Sequence[EvalRow]]
@@ -53,6 +57,10 @@ def evaluate(
         for part in (EvalPart.HELDOUT, EvalPart.REGRESSION)
     ]
     older = {name: answers.outcomes(name, rows) for name, rows in sets.earlier.items()}
+    unseen = {
+        name: [o for o in outcomes if o.row.part is EvalPart.REGRESSION]
+        for name, outcomes in older.items()
+    }
     heldout = _count(EvalPart.HELDOUT.value, parts[0])
     regression = _count(EvalPart.REGRESSION.value, parts[1])
     earlier = tuple(_count(name, outcomes) for name, outcomes in older.items())
@@ -61,9 +69,14 @@ def evaluate(
         heldout=heldout,
         regression=regression,
         earlier=earlier,
-        mcnemar_p=_p_value([*parts, *older.values()]),
+        mcnemar_p=_p_value([*parts, *unseen.values()]),
         warnings=_warnings(heldout, (regression, *earlier), limits),
-        traffic=_traffic(sets.current, heldout, [regression, *earlier], limits),
+        traffic=_traffic(
+            sets.current,
+            heldout,
+            [regression, *(_count(name, outcomes) for name, outcomes in unseen.items())],
+            limits,
+        ),
     )
 
 
