@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequen
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from queue import Empty
+from signal import SIGTERM
+from threading import Thread
 from time import monotonic
 from typing import Any
 
@@ -143,7 +145,7 @@ def _workers(count: int, *, one_thread: bool = True) -> Generator[Run]:
         os.environ["OMP_NUM_THREADS"] = "1"
     try:
         with ProcessPoolExecutor(
-            count, mp_context=context, initializer=_take_queue, initargs=(queue,)
+            count, mp_context=context, initializer=_prepare, initargs=(queue,)
         ) as pool:
 
             def run(work: Sequence[Work], results: Results, say: Say) -> None:
@@ -158,8 +160,17 @@ def _workers(count: int, *, one_thread: bool = True) -> Generator[Run]:
             os.environ["OMP_NUM_THREADS"] = before
 
 
-def _take_queue(queue: Any) -> None:
+def _prepare(queue: Any) -> None:
     _QUEUE.append(queue)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would train on for nobody."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), SIGTERM)
 
 
 def _pass_on(function: Callable[..., Iterator[Finished]], given: tuple[Any, ...]) -> int:

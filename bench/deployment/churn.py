@@ -46,7 +46,7 @@ class Flips:
 
 
 def measure_churn(deployment: Deployment) -> Iterator[Flips]:
-    """``plain``, ``congruent`` as a run begins, ``protected`` as it goes on after breaking much."""
+    """``plain``, ``kept`` as a run begins, ``protected`` as it goes on after breaking much."""
     with TemporaryDirectory(prefix="pioneer-churn-") as home:
         yield from _Bench(deployment, FsspecArtifacts(home)).arms()
 
@@ -64,11 +64,11 @@ def arms(seed: int) -> dict[str, tuple[Recipe, int]]:
         ),
         Strategy(Method.FULL),
     )
-    protected = grid.kept(plain, orders=PROTECTING[0].keep)
+    *_, kept = grid.with_blends(grid.kept(plain))
+    *_, protected = grid.with_blends(grid.kept(plain, orders=PROTECTING[0].keep))
     return {
         "plain": (plain, REPLAYED),
-        "congruent": (grid.kept(plain), REPLAYED),
-        "protected": (protected, REPLAYED),
+        "kept": (kept, REPLAYED),
         "plain, more replay": (plain, REPLAYED_MORE),
         "protected, more replay": (protected, REPLAYED_MORE),
     }
