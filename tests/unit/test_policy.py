@@ -18,7 +18,7 @@ from services.controller.domain.decision import (
 from services.controller.domain.moves import TUNING, DataGrid, RecipeGrid
 from services.controller.domain.outcome import preferred
 from services.controller.domain.policy import Budget, decide, first_plan, settle
-from services.controller.domain.run import Run
+from services.controller.domain.run import Run, begin
 from shared.domain.evaluation import Admitted, Limits, SetReport, TrafficGain
 from shared.domain.pipeline import DataSpec, Method, Recipe
 from shared.errors import BadInput
@@ -26,6 +26,7 @@ from tests.unit.run_builders import (
     LIMITS,
     START,
     Result,
+    a_diagnosis,
     a_model,
     a_plan,
     a_run,
@@ -115,6 +116,16 @@ def test_low_score_with_regressions_rebuilds_with_more_contrast_and_replay() -> 
     assert plan.data.size > before.size
     assert plan.data.hard > before.hard
     assert plan.data.replay > before.replay
+
+
+def test_what_breaks_too_much_on_all_there_is_is_held_to_its_parent() -> None:
+    plan = first_plan(a_model(), failures=500, repair=300, material=800)
+    run = begin(a_diagnosis().model_copy(update={"material": 800}), a_model(), plan, START)
+    run = recorded(run, Result(60, broken=3), Result(50, broken=9))
+    decision = decide(run, limits=LIMITS, budget=AMPLE, now=START)
+    assert isinstance(decision, Iterate)
+    assert (decision.move, decision.data) == (Move.PROTECT, plan.data)
+    assert all(recipe.strategy.orders == 2 for recipe in decision.recipes)
 
 
 def test_middling_score_holds_the_data_and_tunes() -> None:
@@ -261,7 +272,8 @@ def test_what_a_standard_error_cannot_tell_apart_is_decided_by_safety(
     error: float, share: float
 ) -> None:
     run = recorded(a_run(), Result(80), Result(90))
-    plain, blend = (a for a in run.admitted if a.candidate.recipe.strategy.method is Method.FULL)
+    full = [a for a in run.admitted if a.candidate.recipe.strategy.method is Method.FULL]
+    plain, blend, _ = full
     gains = {plain.candidate.id: 0.04, blend.candidate.id: 0.03}
 
     def measured(admission: Admission) -> Admission:

@@ -93,9 +93,9 @@ def test_a_diagnosis_of_another_model_is_bad_input() -> None:
 
 def test_verdicts_become_types() -> None:
     run = recorded(a_run(), Result(90), Result(95, broken=3))
-    assert [type(j.verdict) for j in run.iterations[0].judged] == [Admitted, Regressed, Regressed]
+    assert [type(j.verdict) for j in run.iterations[0].judged] == [Admitted] + [Regressed] * 3
     run = recorded(iterated(run, NEXT), Result(0), Result(0, loads=False))
-    assert [type(j.verdict) for j in run.iterations[1].judged] == [NotBetter, Unusable, Unusable]
+    assert [type(j.verdict) for j in run.iterations[1].judged] == [NotBetter] + [Unusable] * 3
     assert [admission.score for admission in run.admitted] == [0.9]
     assert run.admitted[0].training_set == ref("training-1")
 
@@ -165,7 +165,7 @@ def test_the_next_iteration_waits_for_the_verdicts() -> None:
 
 def test_only_admitted_candidates_end_a_run_as_promoted() -> None:
     run = recorded(a_run(), Result(90), Result(99, broken=9))
-    admitted, refused, _ = (j.candidate.id for j in run.iterations[0].judged)
+    admitted, refused, *_ = (j.candidate.id for j in run.iterations[0].judged)
     with pytest.raises(BadInput, match="was not admitted"):
         close(run, Promoted(refused, 2, "x", LATER))
     assert isinstance(close(run, Promoted(admitted, 2, "x", LATER)), Advanced)
@@ -174,7 +174,7 @@ def test_only_admitted_candidates_end_a_run_as_promoted() -> None:
 def test_a_verdict_must_carry_the_candidate_s_own_report() -> None:
     run = a_run()
     event = verified(run, [Result(90), Result(80)])
-    first, second, _ = event.verdicts
+    first, second, *_ = event.verdicts
     for report in (None, second.report):
         lying = first.model_copy(update={"report": report})
         with pytest.raises(BadInput, match="candidate's own"):

@@ -63,7 +63,7 @@ class RecipeGrid:
     batch_size: int = 32
     congruence: float = 1.0
     averaged: float = 0.6
-    blends: tuple[float, ...] = (0.3,)
+    blends: tuple[float, ...] = (0.3, 0.5)
     rates: tuple[float, float] = (1e-6, 2e-2)
     ranks: tuple[int, int] = (4, 128)
     epoch_range: tuple[int, int] = (1, 20)

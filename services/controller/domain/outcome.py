@@ -101,8 +101,8 @@ def preferred(admissions: Iterable[Admission]) -> Admission | None:
     """The one that helps traffic most; of those within a standard error of it, the safest.
 
     Few rows cannot tell such candidates apart, and the best of many by chance is not the best
-    (the one-standard-error rule, Breiman et al. 1984). Safest: most of the parent's weights, then
-    highest score, fewest regressions, LoRA (cheaper to serve), and the id.
+    (the one-standard-error rule, Breiman et al. 1984). Safest: blended with its parent, then the
+    highest score, the smaller blend, fewest regressions, LoRA (cheaper to serve), and the id.
     """
     known = [(admission, _gain(admission)) for admission in admissions]
     if not known:
@@ -110,11 +110,11 @@ def preferred(admissions: Iterable[Admission]) -> Admission | None:
     best = max((gain for _, gain in known), key=lambda gain: gain.mean)
     alike = [one for one, gain in known if gain.mean >= best.mean - best.error]
 
-    def rank(admission: Admission) -> tuple[float, float, int, bool, str]:
+    def rank(admission: Admission) -> tuple[bool, float, float, int, bool, str]:
         candidate, report = admission.candidate, admission.verdict.report
         strategy = candidate.recipe.strategy
-        whole = strategy.method is not Method.LORA
-        return (-strategy.blended, -report.score, report.regressions, whole, candidate.id)
+        share, whole = strategy.blended, strategy.method is not Method.LORA
+        return (share == 0, -report.score, share, report.regressions, whole, candidate.id)
 
     return min(alike, key=rank)
 

@@ -162,6 +162,9 @@ def _ideas(run: Run, grid: DataGrid) -> Iterator[_Idea]:
         yield _Idea(Move.TUNE, last, last.data, GENTLER, reason)
     elif last.score < DATA_PROBLEM:
         yield from _rebuilt(last, grid, run.material)
+        if last.breaks_too_much:
+            reason = f"{said}: the data is what there is, held to what the parent has right"
+            yield _Idea(Move.PROTECT, last, last.data, PROTECTING, reason)
     elif last.breaks_too_much:
         # More passes halve what breaks, and soft targets need rows that the parent has right.
         guarded = grid.towards_hard_and_replay(grid.larger(last.data))
