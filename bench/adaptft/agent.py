@@ -65,9 +65,11 @@ async def run_agent(
 ) -> AsyncIterator[StageOutcome]:
     """The arm: one diagnosis and one run for each stage, on parts started for this call."""
     with TemporaryDirectory(prefix="pioneer-agent-") as home:
-        async with running_house(Path(home), trainer.artifacts) as house:
+        # A store of its own: jobs of an earlier run have the same ids, and would not run again.
+        artifacts = FsspecArtifacts(str(Path(home) / "artifacts"))
+        async with running_house(Path(home), artifacts) as house:
             agent = Agent(house, f"{data.name}-{data.seed}", data.labels)
-            await agent.deploy(first)
+            await agent.deploy(_moved(first, trainer.artifacts, artifacts))
             for stage in data.stages[1:]:
                 start = monotonic()
                 found = await agent.improve(stage.train)
@@ -79,6 +81,14 @@ async def run_agent(
                     quarantined=found.quarantined,
                     train_seconds=round(monotonic() - start, 1),
                 )
+
+
+def _moved(first: Checkpoint, source: FsspecArtifacts, target: FsspecArtifacts) -> Checkpoint:
+    """The first model and its training set in another store."""
+    adapter = target.put_folder(source.get_folder(first.adapter), name="first")
+    rows = target.put(source.get(first.training_set), name="training.jsonl")
+    trained = first.trained.model_copy(update={"adapter": adapter})
+    return Checkpoint(trained, first.rows, rows)
 
 
 class Agent:

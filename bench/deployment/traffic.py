@@ -33,7 +33,7 @@ class Setting:
 
 
 SETTINGS = {
-    "clinc150": Setting(confusable=False, first_rows=4),
+    "clinc150": Setting(confusable=False, first_rows=5),
     "clinc150-confusable": Setting(confusable=True, first_rows=7),
 }
 

@@ -143,15 +143,16 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[FakeHouse, 
     trained = TrainedCandidate(
         id="c",
         recipe=recipe(101),
-        adapter=ADAPTER,
+        adapter=house.artifacts.put_folder({"adapter.json": b"{}"}, name="first"),
         final_loss=0.1,
         train_seconds=1.0,
         examples_per_second=1.0,
     )
     trainer: Any = house
+    rows = house.artifacts.put(b"", name="training.jsonl")
 
     async def outcomes() -> list[StageOutcome]:
-        return [one async for one in arm(DATA, Checkpoint(trained, DATA.clean, ADAPTER), trainer)]
+        return [one async for one in arm(DATA, Checkpoint(trained, DATA.clean, rows), trainer)]
 
     return house, asyncio.run(outcomes())
 
