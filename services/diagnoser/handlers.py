@@ -18,7 +18,6 @@ from shared.events import (
 )
 from shared.ports import Clock
 
-
 _LOOK_AGAIN_S = 0.2
 
 
@@ -53,7 +52,7 @@ class DiagnoserHandlers:
         await self._models.save(replace(view, requested=True))
 
     async def _known(self, model: str) -> ModelView:
-        """Topics have no common order: a request may be heard before the registration it follows."""
+        """Topics have no common order: a request may come before the registration it follows."""
         for look in range(self._looks):
             if look:
                 await asyncio.sleep(_LOOK_AGAIN_S)
