@@ -125,6 +125,7 @@ class TraceReleased(Event):
 class PatternSummary(BaseModel):
     """An error pattern in a line, for people who watch the topic."""
 
+    id: str = ""
     name: str
     size: int
     share: float
@@ -225,7 +226,10 @@ class Candidate(BaseModel):
 
 
 class CandidatesTrained(Event):
-    """At least one candidate was trained; ``failed`` names the others and why."""
+    """At least one candidate was trained; ``failed`` names the others and why.
+
+    ``composition`` is that of the training set.
+    """
 
     topic: ClassVar[str] = "candidates.trained"
     run_id: Id
@@ -235,6 +239,7 @@ class CandidatesTrained(Event):
     training_set: ArtifactRef
     candidates: tuple[Candidate, ...]
     failed: dict[str, str] = Field(default_factory=dict)
+    composition: Composition | None = None
 
 
 class CandidateVerdict(BaseModel):
@@ -248,7 +253,10 @@ class CandidateVerdict(BaseModel):
 
 
 class CandidatesVerified(Event):
-    """Every candidate of an iteration has a verdict."""
+    """Every candidate of an iteration has a verdict.
+
+    ``composition`` and ``failed`` are those of the trained candidates' event.
+    """
 
     topic: ClassVar[str] = "candidates.verified"
     run_id: Id
@@ -256,6 +264,8 @@ class CandidatesVerified(Event):
     training_set: ArtifactRef
     verdicts: tuple[CandidateVerdict, ...]
     inference_seconds: float
+    composition: Composition | None = None
+    failed: dict[str, str] = Field(default_factory=dict)
 
 
 class StepFailed(Event):

@@ -6,9 +6,11 @@ from functools import partial
 from faststream.asgi import AsgiFastStream
 from pydantic import TypeAdapter
 
-from services.controller.domain.policy import Budget
+from services.controller.domain.budget import Budget
+from services.controller.domain.moves import RecipeGrid
 from services.controller.domain.registry import ModelRecord
 from services.controller.domain.run import Run
+from services.controller.domain.search import SearchPolicy
 from services.controller.handlers import ControllerHandlers
 from services.controller.leases import Leases
 from services.controller.ledger import Ledger
@@ -45,7 +47,16 @@ def wire(settings: ControllerSettings, parts: Parts, clock: Clock) -> Sequence[L
         Leases(parts.documents),
         clock,
         limits=Limits(epsilon=settings.epsilon, target=settings.target),
-        budget=Budget(settings.max_iterations, settings.max_minutes),
+        budget=Budget(
+            settings.max_iterations,
+            settings.max_minutes,
+            trainings=settings.max_trainings,
+            gpu_seconds=settings.max_gpu_seconds,
+            money=settings.max_money,
+            hour_price=settings.hour_price,
+        ),
+        search=SearchPolicy(configurations=settings.configurations),
+        recipes=RecipeGrid(bases=settings.bases),
         sufficient_remedy=settings.sufficient_remedy,
     )
     handlers = ControllerHandlers(runs, models, clock)

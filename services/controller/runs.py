@@ -9,10 +9,12 @@ from datetime import timedelta
 
 from services.controller.domain import policy, registry, remedy
 from services.controller.domain import run as run_domain
+from services.controller.domain.budget import Budget
 from services.controller.domain.decision import Iterate, Promote, Stop
-from services.controller.domain.policy import Budget
+from services.controller.domain.moves import RecipeGrid
 from services.controller.domain.registry import Checkpoint, ModelRecord, deployed
 from services.controller.domain.run import Advanced, Ignored, Run
+from services.controller.domain.search import SearchPolicy
 from services.controller.domain.states import Failed, Iterating, NotPromoted, Promoted
 from services.controller.leases import Leases
 from services.controller.ledger import Entry, Ledger
@@ -39,6 +41,8 @@ class Runs:
         *,
         limits: Limits,
         budget: Budget,
+        search: SearchPolicy = policy.SEARCH,
+        recipes: RecipeGrid = policy.RECIPES,
         sufficient_remedy: float = remedy.SUFFICIENT,
     ) -> None:
         self._runs = runs
@@ -47,6 +51,8 @@ class Runs:
         self._clock = clock
         self._limits = limits
         self._budget = budget
+        self._search = search
+        self._recipes = recipes
         self._sufficient_remedy = sufficient_remedy
 
     async def begin(self, event: FailuresDiagnosed) -> None:
@@ -70,6 +76,7 @@ class Runs:
                 failures=event.failures,
                 repair=event.repair,
                 material=event.material,
+                recipes=self._recipes,
             )
             run = run_domain.begin(event, parent, plan, now)
         match run.state:
@@ -145,7 +152,14 @@ class Runs:
 
     async def _decide(self, entry: Entry[Run]) -> None:
         run = entry.state
-        decision = policy.decide(run, limits=self._limits, budget=self._budget, now=self._clock())
+        decision = policy.decide(
+            run,
+            limits=self._limits,
+            budget=self._budget,
+            now=self._clock(),
+            recipes=self._recipes,
+            search=self._search,
+        )
         logger.info("%s: %s", type(decision).__name__, decision.reason)
         match decision:
             case Iterate():

@@ -1,8 +1,8 @@
 """Settings of the controller."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.settings import ServiceSettings
 
@@ -31,3 +31,39 @@ class ControllerSettings(ServiceSettings):
     max_minutes: Annotated[float, Field(gt=0)] = Field(
         default=720.0, description="A run ends after this many minutes with the best it has."
     )
+    configurations: Annotated[int, Field(ge=2, le=64)] = Field(
+        default=2,
+        description="Configurations trained in each iteration, in parallel: as many as the cluster "
+        "holds at once.",
+    )
+    max_trainings: Annotated[int | None, Field(ge=2)] = Field(
+        default=None, description="Most configurations that one run trains; empty: no limit."
+    )
+    max_gpu_seconds: Annotated[float | None, Field(gt=0)] = Field(
+        default=None,
+        description="Most seconds that one run's models train and answer, on whatever device; "
+        "empty: no limit.",
+    )
+    max_money: Annotated[float | None, Field(gt=0)] = Field(
+        default=None,
+        description="Most that these seconds may cost at `PIONEER_HOUR_PRICE`; empty: no limit.",
+    )
+    hour_price: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="What an hour of a training costs, in any currency."
+    )
+    larger_bases: str = Field(
+        default="",
+        description="Base models to turn to when nothing else helps, each larger than the one "
+        "before, separated by commas.",
+    )
+
+    @model_validator(mode="after")
+    def _money_has_a_price(self) -> Self:
+        if self.max_money is not None and not self.hour_price:
+            raise ValueError("PIONEER_MAX_MONEY is given: give PIONEER_HOUR_PRICE too")
+        return self
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The larger base models, smallest first."""
+        return tuple(base.strip() for base in self.larger_bases.split(",") if base.strip())

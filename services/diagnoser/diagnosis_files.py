@@ -106,6 +106,7 @@ def summaries(
     standing = {p.id: standings.get(p.id, Standing.UNTESTED) for p in patterns}
     return tuple(
         PatternSummary(
+            id=p.id,
             name=p.name,
             size=p.size,
             share=p.share,

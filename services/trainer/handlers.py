@@ -85,6 +85,7 @@ class TrainerHandlers:
                     for t in result.trained
                 ),
                 failed=failed,
+                composition=event.composition,
             )
         )
         for trained in result.trained:

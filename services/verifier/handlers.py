@@ -64,6 +64,8 @@ class VerifierHandlers:
                 training_set=event.training_set,
                 verdicts=verdicts,
                 inference_seconds=result.inference_seconds,
+                composition=event.composition,
+                failed=event.failed,
             )
         )
 

@@ -1,6 +1,6 @@
 """A pipeline π = (D, H, S): everything that decides what a trained model will be (paper §2.1)."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
 from shared.domain.ids import content_digest
@@ -112,12 +112,24 @@ class Recipe:
         return content_digest(told)
 
     @property
+    def training(self) -> "Recipe":
+        """What of it is trained: recipes that differ only in their blend share one training."""
+        if not self.strategy.blended:
+            return self
+        return replace(self, strategy=replace(self.strategy, blended=0.0))
+
+    @property
     def name(self) -> str:
         """A short readable name, for progress bars and reports."""
         h = self.hyperparameters
         rank = f" r{h.lora_rank}" if self.strategy.method is Method.LORA else ""
         kept = "".join(f" {name} {value:g}" for name, value in _asked(self.strategy).items())
         return f"{self.strategy.method}{rank} lr{h.learning_rate:g} ×{h.epochs}{kept}"
+
+
+def pipeline_digest(data: DataSpec, recipe: Recipe) -> str:
+    """Content digest of π: equal ones, from one diagnosis and parent, train equal models."""
+    return content_digest([asdict(data), recipe.digest])
 
 
 def _asked(strategy: Strategy) -> dict[str, float]:

@@ -90,7 +90,9 @@ def a_report(candidate: str, result: Result) -> EvaluationReport:
 def a_verdict(run: Run, iteration: int, recipe: Recipe, result: Result) -> CandidateVerdict:
     """The verdict the real gate gives."""
     id_ = derive_id("candidate", run.id, iteration, recipe.digest)
-    candidate = Candidate(id=id_, recipe=recipe, adapter=ref(id_[:8]), train_seconds=1.0)
+    # A blend costs no training of its own.
+    seconds = 0.0 if recipe.strategy.blended else 1.0
+    candidate = Candidate(id=id_, recipe=recipe, adapter=ref(id_[:8]), train_seconds=seconds)
     if not result.loads:
         return CandidateVerdict(
             candidate=candidate, outcome="unusable", reason="corrupt", report=None

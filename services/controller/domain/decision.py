@@ -10,7 +10,11 @@ from shared.events import Candidate
 
 
 class Move(StrEnum):
-    """What an iteration changes of the pipeline, named as in the policy table (paper §2.4)."""
+    """What an iteration changes of the pipeline, named as in the policy table (paper §2.4).
+
+    ``evolve`` and ``fuse`` are answers to stagnation (§2.2): a different approach that keeps what
+    worked, and what the best of different branches have, in one.
+    """
 
     FIRST = "first"
     REBUILD = "rebuild_data"
@@ -18,6 +22,8 @@ class Move(StrEnum):
     SURGICAL = "surgical"
     PROTECT = "protect"
     ROLL_BACK = "roll_back"
+    EVOLVE = "evolve"
+    FUSE = "fuse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +48,17 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Iterate:
-    """Train these recipes on a training set composed as ``data``."""
+    """Train these recipes on a training set composed as ``data``.
+
+    ``origins``: for each training the pipelines of the run that it was made from, by their names in
+    its graph; empty for the first iteration, which is made from what is deployed.
+    """
 
     data: DataSpec
     recipes: tuple[Recipe, ...]
     move: Move
     reason: str
+    origins: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ class RecipeGrid:
 
     A recipe that is held to its parent has soft targets of weight ``congruence``, and the mean of
     the weights over the last ``averaged`` part. Its blends with the parent cost no training.
+    ``bases``: base models to turn to when nothing else helps, each larger than the one before.
     """
 
     lora_rate: float = 1e-3
@@ -64,6 +65,7 @@ class RecipeGrid:
     congruence: float = 1.0
     averaged: float = 0.6
     blends: tuple[float, ...] = (0.3, 0.5)
+    bases: tuple[str, ...] = ()
     rates: tuple[float, float] = (1e-6, 2e-2)
     ranks: tuple[int, int] = (4, 128)
     epoch_range: tuple[int, int] = (1, 20)

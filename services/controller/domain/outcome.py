@@ -1,7 +1,7 @@
 """What came of an iteration: its candidates with their verdicts, as types."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.controller.domain.decision import Admission, Move
@@ -17,7 +17,7 @@ from shared.domain.evaluation import (
 )
 from shared.domain.pipeline import DataSpec, Method, Recipe
 from shared.errors import BadInput
-from shared.events import Candidate, CandidateVerdict
+from shared.events import Candidate, CandidateVerdict, Composition
 
 NOTHING = (False, 0.0)
 
@@ -44,7 +44,11 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class IterationOutcome:
-    """What one iteration tried and what came of it; ``recipes`` were asked for, trained or not."""
+    """What one iteration tried and what came of it; ``recipes`` were asked for, trained or not.
+
+    ``reason`` and ``origins`` are those of the decision that asked for it. ``composition``: how the
+    training set came out. ``failed``: why trainings gave no candidate, by candidate.
+    """
 
     iteration: int
     data: DataSpec
@@ -54,6 +58,10 @@ class IterationOutcome:
     judged: tuple[Judged, ...]
     inference_seconds: float
     verified_at: datetime
+    reason: str = ""
+    origins: tuple[tuple[str, ...], ...] = ()
+    composition: Composition | None = None
+    failed: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def admitted(self) -> tuple[Admission, ...]:
@@ -62,6 +70,16 @@ class IterationOutcome:
             for j in self.judged
             if isinstance(j.verdict, Admitted)
         )
+
+    @property
+    def trainings(self) -> tuple[Recipe, ...]:
+        """The recipes that were trained, in order: blends are made by one of them."""
+        return tuple(dict.fromkeys(recipe.training for recipe in self.recipes))
+
+    @property
+    def gpu_seconds(self) -> float:
+        """Time that models took; a training that failed told none."""
+        return self.inference_seconds + sum(j.candidate.train_seconds for j in self.judged)
 
     @property
     def evaluated(self) -> bool:
@@ -85,16 +103,6 @@ class IterationOutcome:
     @property
     def in_words(self) -> str:
         return f"score {self.score:.3f}{'' if self.admitted else ' with nothing admitted'}"
-
-    def lead(self, method: Method) -> Recipe | None:
-        """The recipe of a method that did best; the first asked for when none was evaluated."""
-
-        def rank(recipe: Recipe) -> tuple[bool, float]:
-            found = (j.standing for j in self.judged if j.candidate.recipe == recipe)
-            return max(found, default=NOTHING)
-
-        asked = [recipe for recipe in self.recipes if recipe.strategy.method is method]
-        return max(asked, key=rank, default=None)
 
 
 def preferred(admissions: Iterable[Admission]) -> Admission | None:

@@ -23,7 +23,7 @@ from shared.domain.ids import derive_id
 from shared.domain.lineage import DeployedModel
 from shared.domain.patterns import Remedy
 from shared.errors import BadInput
-from shared.events import CandidatesVerified, FailuresDiagnosed, StepFailed
+from shared.events import CandidatesVerified, FailuresDiagnosed, PatternSummary, StepFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Run:
     iterations: tuple[IterationOutcome, ...] = ()
     remedies: tuple[Remedy, ...] = ()
     material: int = 0
+    patterns: tuple[PatternSummary, ...] = ()
 
     @property
     def decision_due(self) -> bool:
@@ -125,6 +126,10 @@ def record_verdicts(run: Run, event: CandidatesVerified, now: datetime) -> Trans
         judged=tuple(judged(verdict) for verdict in event.verdicts),
         inference_seconds=event.inference_seconds,
         verified_at=now,
+        reason=run.state.reason,
+        origins=run.state.origins,
+        composition=event.composition,
+        failed=event.failed,
     )
     return Advanced(replace(run, iterations=(*run.iterations, outcome)))
 
@@ -182,8 +187,9 @@ def _new(
         state=state,
         remedies=event.remedies,
         material=event.material,
+        patterns=event.patterns,
     )
 
 
 def _asked(iteration: int, plan: Iterate) -> Iterating:
-    return Iterating(iteration, plan.data, plan.recipes, plan.move, plan.reason)
+    return Iterating(iteration, plan.data, plan.recipes, plan.move, plan.reason, plan.origins)

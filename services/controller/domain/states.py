@@ -19,6 +19,7 @@ class Iterating:
     recipes: tuple[Recipe, ...]
     move: Move
     reason: str
+    origins: tuple[tuple[str, ...], ...] = ()
     kind: Literal["iterating"] = "iterating"
 
 
