@@ -163,8 +163,21 @@ class FailuresDiagnosed(Event):
 # The iteration: controller → synthesizer → trainer → verifier → controller
 
 
+class Candidate(BaseModel):
+    """A trained adapter, ready to be verified."""
+
+    model_config = ConfigDict(frozen=True)
+    id: Id
+    recipe: Recipe
+    adapter: ArtifactRef
+    train_seconds: float
+
+
 class IterationRequested(Event):
-    """Train these recipes on a training set composed as D from this diagnosis."""
+    """Train these recipes on a training set composed as D from this diagnosis.
+
+    ``twin``: a candidate that was admitted without the held-out failures, where D holds them.
+    """
 
     topic: ClassVar[str] = "iteration.requested"
     run_id: Id
@@ -175,6 +188,7 @@ class IterationRequested(Event):
     data: DataSpec
     recipes: tuple[Recipe, ...]
     move: str
+    twin: Candidate | None = None
 
 
 class Composition(BaseModel):
@@ -200,6 +214,7 @@ class TrainingSetSynthesized(Event):
     manifest: ArtifactRef
     composition: Composition
     recipes: tuple[Recipe, ...]
+    twin: Candidate | None = None
 
 
 class TrainingProgressed(Event):
@@ -213,16 +228,6 @@ class TrainingProgressed(Event):
     step: int
     steps: int
     loss: float | None = None
-
-
-class Candidate(BaseModel):
-    """A trained adapter, ready to be verified."""
-
-    model_config = ConfigDict(frozen=True)
-    id: Id
-    recipe: Recipe
-    adapter: ArtifactRef
-    train_seconds: float
 
 
 class CandidatesTrained(Event):
@@ -239,6 +244,7 @@ class CandidatesTrained(Event):
     training_set: ArtifactRef
     candidates: tuple[Candidate, ...]
     failed: dict[str, str] = Field(default_factory=dict)
+    twin: Candidate | None = None
     composition: Composition | None = None
 
 

@@ -54,6 +54,7 @@ def wire(settings: ControllerSettings, parts: Parts, clock: Clock) -> Sequence[L
             gpu_seconds=settings.max_gpu_seconds,
             money=settings.max_money,
             hour_price=settings.hour_price,
+            refit=settings.refit,
         ),
         search=SearchPolicy(configurations=settings.configurations),
         recipes=RecipeGrid(bases=settings.bases),

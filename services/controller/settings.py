@@ -51,6 +51,11 @@ class ControllerSettings(ServiceSettings):
     hour_price: Annotated[float, Field(ge=0)] = Field(
         default=0.0, description="What an hour of a training costs, in any currency."
     )
+    refit: bool = Field(
+        default=True,
+        description="Train what was admitted once more, with the held-out failures too, and gate "
+        "it again before it is promoted. Its score stays that of the one that never saw them.",
+    )
     larger_bases: str = Field(
         default="",
         description="Base models to turn to when nothing else helps, each larger than the one "

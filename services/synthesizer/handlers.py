@@ -77,6 +77,7 @@ class SynthesizerHandlers:
                 manifest=self._artifacts.put(manifest, name="manifest.json"),
                 composition=composition,
                 recipes=event.recipes,
+                twin=event.twin,
             )
         )
 

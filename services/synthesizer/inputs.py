@@ -9,7 +9,16 @@ import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from shared.domain.patterns import ErrorPattern, RootCause, Standing
-from shared.domain.rows import EvalRow, FailureRow, Row, TrainingRow, guarded, load_rows
+from shared.domain.rows import (
+    EvalRow,
+    FailureRow,
+    Role,
+    Row,
+    TrainingRow,
+    guarded,
+    load_rows,
+    released,
+)
 from shared.domain.triage import Family
 from shared.errors import BadInput
 from shared.events import IterationRequested
@@ -61,7 +70,7 @@ def read_inputs(artifacts: ArtifactStore, event: IterationRequested) -> Inputs:
         passes=passes,
         vectors=vectors,
         parent=learned_rows(artifacts, event.deployed),
-        made=load_rows(files.get("made.jsonl", b""), TrainingRow),
+        made=load_rows(files.get("made.jsonl", b""), TrainingRow) + _held_out(artifacts, event),
         noise=_NOISE.validate_json(files.get("noise.json", b"{}")),
         teachable=_teachable(files),
         measured=[row.text for row in _measured(artifacts, event)],
@@ -69,11 +78,25 @@ def read_inputs(artifacts: ArtifactStore, event: IterationRequested) -> Inputs:
 
 
 def _measured(artifacts: ArtifactStore, event: IterationRequested) -> list[EvalRow]:
-    """What the gate of this run will ask, but for earlier failures, which are free by now."""
+    """What the gate of this run will ask, but for failures that may be learned by now."""
     rows = load_rows(artifacts.get(event.evaluation_set), EvalRow)
+    if event.data.heldout:
+        rows = guarded(rows)
     for ref in event.deployed.earlier_evaluations:
         rows += guarded(load_rows(artifacts.get(ref), EvalRow))
     return rows
+
+
+def _held_out(artifacts: ArtifactStore, event: IterationRequested) -> list[TrainingRow]:
+    """The run's own held-out failures, where a twin was admitted without them."""
+    if not event.data.heldout:
+        return []
+    rows = load_rows(artifacts.get(event.evaluation_set), EvalRow)
+    why = f"held out until {event.twin.id if event.twin else 'a twin'} was admitted without it"
+    return [
+        TrainingRow(row.id, row.text, row.target, Role.GOLD, "held out", why)
+        for row in released(rows)
+    ]
 
 
 def _teachable(files: dict[str, bytes]) -> list[ErrorPattern]:

@@ -86,6 +86,7 @@ class TrainerHandlers:
                 ),
                 failed=failed,
                 composition=event.composition,
+                twin=event.twin,
             )
         )
         for trained in result.trained:

@@ -3,13 +3,15 @@
 import asyncio
 import json
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
 
 from services.verifier.domain.evaluation import EvaluationSets, evaluate
 from services.verifier.domain.gates import explain, judge
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.evaluation import Limits, Unusable, Verdict
 from shared.domain.ids import derive_id
-from shared.domain.rows import EvalRow, load_rows
+from shared.domain.rows import EvalPart, EvalRow, load_rows
 from shared.errors import BadInput
 from shared.events import (
     Candidate,
@@ -38,7 +40,8 @@ class VerifierHandlers:
 
     async def on_candidates(self, event: CandidatesTrained, watcher: JobWatcher) -> None:
         models = [ModelSpec(id=DEPLOYED, adapter=event.deployed.version.adapter)]
-        models += [ModelSpec(id=c.id, adapter=c.adapter) for c in event.candidates]
+        asked = (*event.candidates, *([event.twin] if event.twin else []))
+        models += [ModelSpec(id=c.id, adapter=c.adapter) for c in asked]
         spec = EvaluateSpec(
             models=tuple(models),
             sets=(event.evaluation_set, *event.deployed.earlier_evaluations),
@@ -87,6 +90,7 @@ class VerifierHandlers:
         if reason := result.broken.get(DEPLOYED):
             raise BadInput(f"the deployed model cannot be evaluated, nothing to compare: {reason}")
         before = outputs.get(DEPLOYED)
+        unseen, vouched = _of_twin(event.twin, sets, outputs, result)
         is_right = behaviour(event.deployed.task).is_right
 
         def verdict(candidate: Candidate) -> Verdict:
@@ -95,17 +99,37 @@ class VerifierHandlers:
             report = evaluate(
                 candidate.id,
                 sets,
-                outputs.get(candidate.id, {}),
+                outputs.get(candidate.id, {}) | unseen,
                 before,
                 limits=self._limits,
                 is_right=is_right,
             )
-            return judge(report, self._limits)
+            return judge(replace(report, warnings=(*report.warnings, *vouched)), self._limits)
 
         return tuple(_told(candidate, verdict(candidate)) for candidate in event.candidates)
 
     def _rows(self, ref: ArtifactRef) -> list[EvalRow]:
         return load_rows(self._artifacts.get(ref), EvalRow)
+
+
+def _of_twin(
+    twin: Candidate | None,
+    sets: EvaluationSets,
+    outputs: Mapping[str, Mapping[str, str]],
+    result: EvaluateResult,
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """What is held against candidates that learned the held-out failures: their twin's answers.
+
+    And a sentence that says so. Raises BadInput when the twin could not answer.
+    """
+    if twin is None:
+        return {}, ()
+    if twin.id in result.broken:
+        raise BadInput(f"twin {twin.id} cannot be evaluated: {result.broken[twin.id]}")
+    answers = outputs.get(twin.id, {})
+    held = [row.id for row in sets.current if row.part is EvalPart.HELDOUT]
+    said = f"held-out failures were learned: their score is that of {twin.id}, which did not"
+    return {id_: answers[id_] for id_ in held if id_ in answers}, (said,)
 
 
 def _outputs(predictions: bytes) -> dict[str, dict[str, str]]:

@@ -18,7 +18,8 @@ class DataSpec:
     The three shares are fractions of the whole and sum to 1 (paper §2.6 step 5). ``size`` is the
     number of rows aimed at; fewer are taken when the material does not suffice.
     ``surgical`` targeted examples are added for each remaining pattern (paper §2.4). ``noisy`` is
-    the part of all rows that gets a twin with the fixable noise its deployment shows.
+    the part of all rows that gets a twin with the fixable noise its deployment shows. ``heldout``:
+    the held-out failures are in too, once a candidate was admitted without them.
     """
 
     gold: float = 0.50
@@ -29,6 +30,7 @@ class DataSpec:
     seed: int = 17
     surgical: int = 0
     noisy: float = 0.0
+    heldout: bool = False
 
     def __post_init__(self) -> None:
         total = self.gold + self.hard + self.replay

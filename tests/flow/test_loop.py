@@ -2,7 +2,7 @@
 
 import json
 
-from shared.domain.rows import EvalRow, TrainingRow, load_rows
+from shared.domain.rows import EvalPart, EvalRow, TrainingRow, load_rows
 from shared.events import (
     CandidatesTrained,
     CandidatesVerified,
@@ -43,10 +43,14 @@ async def test_failures_end_in_a_promotion(house: House) -> None:
     first, second = house.of(ModelPromoted)
     assert (first.deployed.version.number, second.deployed.version.number) == (1, 2)
     assert second.run_id == closed.run_id
-    verdicts = [v for e in house.of(CandidatesVerified) for v in e.verdicts]
+    *searched, again = house.of(CandidatesVerified)
+    verdicts = [v for e in searched for v in e.verdicts]
     best = max((v for v in verdicts if v.outcome == "admitted"), key=lambda v: v.report.score)
+    [refitted] = again.verdicts
+    # What learned the held-out failures too is promoted, with the score of what did not.
     assert second.deployed.version.heldout_score == best.report.score > 0.8
-    assert second.deployed.version.adapter == best.candidate.adapter
+    assert second.deployed.version.adapter == refitted.candidate.adapter
+    assert best.candidate.id in refitted.report.warnings[-1]
     assert house.dead == []
 
 
@@ -60,10 +64,15 @@ async def test_a_failed_candidate_does_not_stop_the_other(house: House) -> None:
 
 async def test_nothing_is_trained_on_what_the_gate_asks(house: House) -> None:
     await improve(house)
-    event = house.of(TrainingSetSynthesized)[-1]
+    *searched, again = house.of(TrainingSetSynthesized)
+    event = searched[-1]
     trained = load_rows(house.artifacts.get(event.training_set), TrainingRow)
     asked = load_rows(house.artifacts.get(event.evaluation_set), EvalRow)
     assert not {row.text for row in trained} & {row.text for row in asked}
+    # Once more, with the held-out failures: what was guarded stays untouched.
+    relearned = {r.text for r in load_rows(house.artifacts.get(again.training_set), TrainingRow)}
+    assert {row.text for row in asked if row.part is EvalPart.HELDOUT} <= relearned
+    assert not relearned & {row.text for row in asked if row.part is EvalPart.REGRESSION}
     manifest = json.loads(house.artifacts.get(event.manifest))
     assert manifest["composition"]["rows"] == len(trained) == len(manifest["rows"])
     assert all(row.reason for row in trained)

@@ -423,3 +423,44 @@ def test_large_sets_are_trained_for_fewer_epochs() -> None:
     few, many = (grid.first("base", Method.FULL, rows=rows) for rows in (400, 4000))
     assert few.hyperparameters.epochs == grid.full_epochs
     assert many.hyperparameters.epochs == grid.least_epochs
+
+
+REFIT = replace(AMPLE, refit=True)
+
+
+def refit_asked(*results: Result) -> tuple[Run, Iterate]:
+    run = recorded(a_run(), *results)
+    again = decide(run, limits=LIMITS, budget=REFIT, now=START)
+    assert isinstance(again, Iterate)
+    assert again.move is Move.REFIT
+    return run, again
+
+
+def test_what_is_admitted_learns_the_held_out_failures_before_it_is_promoted() -> None:
+    run, again = refit_asked(Result(90), Result(97))
+    twin = preferred(run.admitted)
+    assert twin
+    assert (again.twin, again.recipes) == (twin.candidate, (twin.candidate.recipe,))
+    assert again.data == replace(run.iterations[0].data, heldout=True)
+    run = recorded(iterated(run, again), Result(97))
+    end = decide(run, limits=LIMITS, budget=REFIT, now=START)
+    assert isinstance(end, Promote)
+    assert end.admission == run.iterations[1].admitted[0]
+
+
+def test_what_breaks_too_much_once_more_leaves_its_twin_to_be_promoted() -> None:
+    run, again = refit_asked(Result(90), Result(97))
+    run = recorded(iterated(run, again), Result(97, broken=9))
+    end = decide(run, limits=LIMITS, budget=REFIT, now=START)
+    assert isinstance(end, Promote)
+    assert end.admission.candidate == again.twin
+
+
+def test_nothing_is_trained_once_more_without_time_or_without_an_admission() -> None:
+    run = recorded(a_run(), Result(97), Result(97), now=START + timedelta(minutes=40))
+    short = Budget(iterations=1, minutes=60, refit=True)
+    late = START + timedelta(minutes=40)
+    assert isinstance(decide(run, limits=LIMITS, budget=short, now=late), Promote)
+    refused = recorded(a_run(), Result(97, broken=9), Result(97, broken=9))
+    ended = decide(refused, limits=LIMITS, budget=replace(REFIT, iterations=1), now=START)
+    assert isinstance(ended, Stop)

@@ -17,7 +17,8 @@ class Budget:
     """Most a run may use; None: no limit of that kind.
 
     ``trainings`` counts configurations, ``gpu_seconds`` the time of models in training and
-    inference, ``money`` that time at ``hour_price``. Minutes are from the run's start.
+    inference, ``money`` that time at ``hour_price``. Minutes are from the run's start. ``refit``:
+    whether what was admitted may be trained once more, with the held-out failures.
     """
 
     iterations: int = 2
@@ -26,6 +27,7 @@ class Budget:
     gpu_seconds: float | None = None
     money: float | None = None
     hour_price: float = 0.0
+    refit: bool = False
 
     def __post_init__(self) -> None:
         if self.iterations < 1 or self.minutes <= 0:
@@ -69,12 +71,21 @@ def used_up(run: Run, budget: Budget, now: datetime) -> str | None:
     return next(_shortages(run, budget, now), None)
 
 
+def refit_fits(run: Run, budget: Budget, now: datetime) -> bool:
+    """Whether one more training fits; it is none of the iterations and trainings of the search."""
+    return budget.refit and next(_costs(run, budget, now), None) is None
+
+
 def _shortages(run: Run, budget: Budget, now: datetime) -> Iterator[str]:
     if len(run.iterations) >= budget.iterations:
         yield f"all {budget.iterations} iterations are used"
     left = trainings_left(run, budget)
     if left is not None and left < FEWEST:
         yield f"{left} of {budget.trainings} trainings are left, an iteration takes {FEWEST}"
+    yield from _costs(run, budget, now)
+
+
+def _costs(run: Run, budget: Budget, now: datetime) -> Iterator[str]:
     # Whole microseconds: as fractions, what fits exactly may seem not to.
     over = run.started_at + timedelta(minutes=budget.minutes) - now
     yield from _short(over / MINUTE, run.last_duration / MINUTE, budget.minutes, "minutes")

@@ -22,6 +22,7 @@ class Move(StrEnum):
     SURGICAL = "surgical"
     PROTECT = "protect"
     ROLL_BACK = "roll_back"
+    REFIT = "refit"
     EVOLVE = "evolve"
     FUSE = "fuse"
 
@@ -51,7 +52,8 @@ class Iterate:
     """Train these recipes on a training set composed as ``data``.
 
     ``origins``: for each training the pipelines of the run that it was made from, by their names in
-    its graph; empty for the first iteration, which is made from what is deployed.
+    its graph; empty for the first iteration, which is made from what is deployed. ``twin``: the
+    admitted candidate whose recipe is trained again, with the held-out failures.
     """
 
     data: DataSpec
@@ -59,6 +61,7 @@ class Iterate:
     move: Move
     reason: str
     origins: tuple[tuple[str, ...], ...] = ()
+    twin: Candidate | None = None
 
 
 @dataclass(frozen=True, slots=True)

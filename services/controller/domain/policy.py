@@ -4,9 +4,10 @@ Implements paper §2.4 under §2.6 step 7 and §2.7 (gates, rollback first): wha
 here, what is trained next by the search. The policy returns a value; the handler acts on it.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
-from services.controller.domain.budget import Budget, trainings_left, used_up
+from services.controller.domain.budget import Budget, refit_fits, trainings_left, used_up
 from services.controller.domain.decision import Decision, Iterate, Move, Promote, Stop
 from services.controller.domain.moves import DataGrid, RecipeGrid
 from services.controller.domain.outcome import preferred
@@ -75,9 +76,30 @@ def decide(
     data: DataGrid = DATA,
     search: SearchPolicy = SEARCH,
 ) -> Decision:
-    """How a run goes on after its last verdicts. Raises BadInput when no decision is due."""
+    """How a run goes on after its last verdicts. Raises BadInput when no decision is due.
+
+    What is to be promoted may first be trained once more, with the held-out failures.
+    """
     if not run.decision_due:
         raise BadInput(f"run {run.id} awaits no decision: record its iteration's verdicts first")
+    if run.iterations[-1].move is Move.REFIT:
+        return settle(run, run.iterations[-1].in_words)
+    found = _searched(run, limits, budget, now, recipes=recipes, data=data, search=search)
+    if isinstance(found, Promote) and refit_fits(run, budget, now):
+        return _refitted(run, found) or found
+    return found
+
+
+def _searched(
+    run: Run,
+    limits: Limits,
+    budget: Budget,
+    now: datetime,
+    *,
+    recipes: RecipeGrid,
+    data: DataGrid,
+    search: SearchPolicy,
+) -> Decision:
     best = preferred(run.admitted)
     if best is not None and best.score >= limits.target:
         return Promote(best, f"score {best.score:.3f} reaches the target {limits.target:g}")
@@ -92,8 +114,30 @@ def decide(
 
 
 def settle(run: Run, why: str) -> Promote | Stop:
-    """End with what there is: the best admitted candidate of all iterations, or nothing."""
-    best = preferred(run.admitted)
+    """End with what there is: the best admitted candidate of all iterations, or nothing.
+
+    One that was trained again with the held-out failures stands for its twin.
+    """
+    again = [one for o in run.iterations if o.move is Move.REFIT for one in o.admitted]
+    best = again[0] if again else preferred(run.admitted)
     if best is None:
         return Stop(f"{why}; no candidate was admitted")
     return Promote(best, f"{why}; best admitted candidate, score {best.score:.3f}")
+
+
+def _refitted(run: Run, promote: Promote) -> Iterate | None:
+    """The recipe of what was admitted, on its data and the failures that it was measured on.
+
+    They are what teaches most; the score stays that of the twin, which never saw them.
+    """
+    admission = promote.admission
+    if admission.verdict.report.heldout.total == 0:
+        return None
+    made = next(o for o in run.iterations if admission in o.admitted)
+    return Iterate(
+        replace(made.data, heldout=True),
+        (admission.candidate.recipe,),
+        Move.REFIT,
+        f"{promote.reason}; once more, with the held-out failures",
+        twin=admission.candidate,
+    )

@@ -192,4 +192,6 @@ def _new(
 
 
 def _asked(iteration: int, plan: Iterate) -> Iterating:
-    return Iterating(iteration, plan.data, plan.recipes, plan.move, plan.reason, plan.origins)
+    return Iterating(
+        iteration, plan.data, plan.recipes, plan.move, plan.reason, plan.origins, plan.twin
+    )

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from services.controller.domain.decision import Move
 from shared.domain.pipeline import DataSpec, Recipe
+from shared.events import Candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Iterating:
     move: Move
     reason: str
     origins: tuple[tuple[str, ...], ...] = ()
+    twin: Candidate | None = None
     kind: Literal["iterating"] = "iterating"
 
 
