@@ -176,7 +176,7 @@ class Candidate(BaseModel):
 class IterationRequested(Event):
     """Train these recipes on a training set composed as D from this diagnosis.
 
-    ``twin``: a candidate that was admitted without the held-out failures, where D holds them.
+    ``twins``: where D holds the held-out failures, a candidate of each recipe made without them.
     """
 
     topic: ClassVar[str] = "iteration.requested"
@@ -188,7 +188,7 @@ class IterationRequested(Event):
     data: DataSpec
     recipes: tuple[Recipe, ...]
     move: str
-    twin: Candidate | None = None
+    twins: tuple[Candidate, ...] = ()
 
 
 class Composition(BaseModel):
@@ -214,7 +214,7 @@ class TrainingSetSynthesized(Event):
     manifest: ArtifactRef
     composition: Composition
     recipes: tuple[Recipe, ...]
-    twin: Candidate | None = None
+    twins: tuple[Candidate, ...] = ()
 
 
 class TrainingProgressed(Event):
@@ -244,7 +244,7 @@ class CandidatesTrained(Event):
     training_set: ArtifactRef
     candidates: tuple[Candidate, ...]
     failed: dict[str, str] = Field(default_factory=dict)
-    twin: Candidate | None = None
+    twins: tuple[Candidate, ...] = ()
     composition: Composition | None = None
 
 

@@ -21,7 +21,7 @@ def iteration_requested(run: Run, asked: Iterating) -> IterationRequested:
         data=asked.data,
         recipes=asked.recipes,
         move=f"{asked.move.value}: {asked.reason}",
-        twin=asked.twin,
+        twins=asked.twins,
     )
 
 

@@ -36,7 +36,7 @@ class DiagnoserSettings(ChatSettings, ServiceSettings):
         "now (the paper's ε).",
     )
     regression_rows: Annotated[int, Field(ge=0)] = Field(
-        default=60,
+        default=40,
         description="Passing traces that are guarded at least, where traffic has four times as "
         "many: few failures must not mean a blind gate.",
     )

@@ -77,7 +77,7 @@ class SynthesizerHandlers:
                 manifest=self._artifacts.put(manifest, name="manifest.json"),
                 composition=composition,
                 recipes=event.recipes,
-                twin=event.twin,
+                twins=event.twins,
             )
         )
 

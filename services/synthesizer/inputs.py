@@ -92,7 +92,7 @@ def _held_out(artifacts: ArtifactStore, event: IterationRequested) -> list[Train
     if not event.data.heldout:
         return []
     rows = load_rows(artifacts.get(event.evaluation_set), EvalRow)
-    why = f"held out until {event.twin.id if event.twin else 'a twin'} was admitted without it"
+    why = "held out until a candidate was admitted without it"
     return [
         TrainingRow(row.id, row.text, row.target, Role.GOLD, "held out", why)
         for row in released(rows)

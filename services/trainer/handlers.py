@@ -86,7 +86,7 @@ class TrainerHandlers:
                 ),
                 failed=failed,
                 composition=event.composition,
-                twin=event.twin,
+                twins=event.twins,
             )
         )
         for trained in result.trained:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from services.verifier.domain.evaluation import EvaluationSets, evaluate
@@ -40,7 +40,7 @@ class VerifierHandlers:
 
     async def on_candidates(self, event: CandidatesTrained, watcher: JobWatcher) -> None:
         models = [ModelSpec(id=DEPLOYED, adapter=event.deployed.version.adapter)]
-        asked = (*event.candidates, *([event.twin] if event.twin else []))
+        asked = (*event.candidates, *event.twins)
         models += [ModelSpec(id=c.id, adapter=c.adapter) for c in asked]
         spec = EvaluateSpec(
             models=tuple(models),
@@ -90,12 +90,16 @@ class VerifierHandlers:
         if reason := result.broken.get(DEPLOYED):
             raise BadInput(f"the deployed model cannot be evaluated, nothing to compare: {reason}")
         before = outputs.get(DEPLOYED)
-        unseen, vouched = _of_twin(event.twin, sets, outputs, result)
+        held = [row.id for row in sets.current if row.part is EvalPart.HELDOUT]
+        twins = {twin.recipe.digest: twin for twin in event.twins}
         is_right = behaviour(event.deployed.task).is_right
 
         def verdict(candidate: Candidate) -> Verdict:
-            if candidate.id in result.broken:
-                return Unusable(candidate.id, result.broken[candidate.id])
+            twin = twins.get(candidate.recipe.digest)
+            for model in (candidate, twin):
+                if model and model.id in result.broken:
+                    return Unusable(candidate.id, result.broken[model.id])
+            unseen, vouched = _of_twin(twin, held, outputs)
             report = evaluate(
                 candidate.id,
                 sets,
@@ -113,21 +117,15 @@ class VerifierHandlers:
 
 
 def _of_twin(
-    twin: Candidate | None,
-    sets: EvaluationSets,
-    outputs: Mapping[str, Mapping[str, str]],
-    result: EvaluateResult,
+    twin: Candidate | None, held: Sequence[str], outputs: Mapping[str, Mapping[str, str]]
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """What is held against candidates that learned the held-out failures: their twin's answers.
+    """Answers that count for a candidate that learned the held-out failures: its twin's.
 
-    And a sentence that says so. Raises BadInput when the twin could not answer.
+    And a sentence that says so.
     """
     if twin is None:
         return {}, ()
-    if twin.id in result.broken:
-        raise BadInput(f"twin {twin.id} cannot be evaluated: {result.broken[twin.id]}")
     answers = outputs.get(twin.id, {})
-    held = [row.id for row in sets.current if row.part is EvalPart.HELDOUT]
     said = f"held-out failures were learned: their score is that of {twin.id}, which did not"
     return {id_: answers[id_] for id_ in held if id_ in answers}, (said,)
 

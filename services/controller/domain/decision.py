@@ -52,8 +52,8 @@ class Iterate:
     """Train these recipes on a training set composed as ``data``.
 
     ``origins``: for each training the pipelines of the run that it was made from, by their names in
-    its graph; empty for the first iteration, which is made from what is deployed. ``twin``: the
-    admitted candidate whose recipe is trained again, with the held-out failures.
+    its graph; empty for the first iteration, which is made from what is deployed. ``twins``:
+    candidates whose recipes are trained again, with the held-out failures.
     """
 
     data: DataSpec
@@ -61,7 +61,7 @@ class Iterate:
     move: Move
     reason: str
     origins: tuple[tuple[str, ...], ...] = ()
-    twin: Candidate | None = None
+    twins: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

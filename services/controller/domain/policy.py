@@ -83,7 +83,9 @@ def decide(
     if not run.decision_due:
         raise BadInput(f"run {run.id} awaits no decision: record its iteration's verdicts first")
     if run.iterations[-1].move is Move.REFIT:
-        return settle(run, run.iterations[-1].in_words)
+        learned = "it learned its held-out failures too"
+        refused = "with its held-out failures it was refused, so without them"
+        return settle(run, learned if run.iterations[-1].admitted else refused)
     found = _searched(run, limits, budget, now, recipes=recipes, data=data, search=search)
     if isinstance(found, Promote) and refit_fits(run, budget, now):
         return _refitted(run, found) or found
@@ -119,7 +121,7 @@ def settle(run: Run, why: str) -> Promote | Stop:
     One that was trained again with the held-out failures stands for its twin.
     """
     again = [one for o in run.iterations if o.move is Move.REFIT for one in o.admitted]
-    best = again[0] if again else preferred(run.admitted)
+    best = preferred(again or run.admitted)
     if best is None:
         return Stop(f"{why}; no candidate was admitted")
     return Promote(best, f"{why}; best admitted candidate, score {best.score:.3f}")
@@ -128,16 +130,19 @@ def settle(run: Run, why: str) -> Promote | Stop:
 def _refitted(run: Run, promote: Promote) -> Iterate | None:
     """The recipe of what was admitted, on its data and the failures that it was measured on.
 
-    They are what teaches most; the score stays that of the twin, which never saw them.
+    They are what teaches most; the score stays that of their twins, which never saw them.
     """
     admission = promote.admission
     if admission.verdict.report.heldout.total == 0:
         return None
     made = next(o for o in run.iterations if admission in o.admitted)
+    training = admission.candidate.recipe.training
+    # One training gives the blends too: one of them may keep what another breaks.
+    twins = tuple(one.candidate for one in made.judged if one.candidate.recipe.training == training)
     return Iterate(
         replace(made.data, heldout=True),
-        (admission.candidate.recipe,),
+        tuple(twin.recipe for twin in twins),
         Move.REFIT,
         f"{promote.reason}; once more, with the held-out failures",
-        twin=admission.candidate,
+        twins=twins,
     )

@@ -193,5 +193,5 @@ def _new(
 
 def _asked(iteration: int, plan: Iterate) -> Iterating:
     return Iterating(
-        iteration, plan.data, plan.recipes, plan.move, plan.reason, plan.origins, plan.twin
+        iteration, plan.data, plan.recipes, plan.move, plan.reason, plan.origins, plan.twins
     )

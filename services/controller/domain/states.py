@@ -21,7 +21,7 @@ class Iterating:
     move: Move
     reason: str
     origins: tuple[tuple[str, ...], ...] = ()
-    twin: Candidate | None = None
+    twins: tuple[Candidate, ...] = ()
     kind: Literal["iterating"] = "iterating"
 
 

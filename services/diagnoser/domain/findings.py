@@ -35,7 +35,7 @@ class SplitPolicy:
 
     heldout_share: float = 0.35
     regression_share: float = 0.5
-    regression_rows: int = 60
+    regression_rows: int = 40
     seed: int = 17
     epsilon: int = 0
 
