@@ -1,14 +1,19 @@
-"""``pioneer runs``: list runs, show one with its iterations and verdicts."""
+"""``pioneer runs``: list runs, show one with its iterations and verdicts, draw its graph."""
 
 import asyncio
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
 from shared.cli.environment import reading
 from shared.errors import UnknownThing
+
+if TYPE_CHECKING:
+    from services.controller.domain.run import Run
 
 app = typer.Typer(help="Inspect improvement runs.", no_args_is_help=True)
 console = Console()
@@ -35,15 +40,23 @@ def list_runs(
     console.print(table)
 
 
+RunId = Annotated[str, typer.Argument(help="The run's id, or its first letters.")]
+
+
 @app.command()
 def show(
-    run_id: Annotated[str, typer.Argument(help="The run's id, or its first letters.")],
+    run_id: RunId,
+    log: Annotated[
+        bool, typer.Option("--log", help="Every decision, with data, scores and reasons, as text.")
+    ] = False,
 ) -> None:
     """One run: what each iteration changed, and what the gate said of each candidate."""
-    found = [d["state"] for d in asyncio.run(_runs()) if d["_id"].startswith(run_id)]
-    if len(found) != 1:
-        raise UnknownThing(f"{len(found)} runs begin with {run_id!r}: see pioneer runs list")
-    run = found[0]
+    run = _one(run_id)
+    if log:
+        from services.controller.domain.run_log import run_log
+
+        typer.echo(run_log(_read(run)), nl=False)
+        return
     state = run["state"]
     console.print(
         f"run {run['id']} of {run['model']}: [bold]{state['kind']}[/bold], {state['reason']}"
@@ -63,6 +76,35 @@ def show(
             warnings = "; ".join(report.get("warnings", ()))
             table.add_row(judged["candidate"]["id"][:8], judged["reason"], p_value, warnings)
         console.print(table)
+
+
+@app.command()
+def graph(
+    run_id: RunId,
+    to: Annotated[
+        Path | None, typer.Option(help="Where to write it; run-ID.svg if not given.")
+    ] = None,
+) -> None:
+    """Draw one run's graph of pipelines as SVG: scores, verdicts, and what was changed."""
+    from shared.cli.run_graph import draw
+
+    run = _one(run_id)
+    to = to or Path(f"run-{run['id'][:8]}.svg")
+    to.write_text(draw(_read(run)), encoding="utf-8")
+    typer.echo(str(to))
+
+
+def _one(run_id: str) -> dict[str, Any]:
+    found = [d["state"] for d in asyncio.run(_runs()) if d["_id"].startswith(run_id)]
+    if len(found) != 1:
+        raise UnknownThing(f"{len(found)} runs begin with {run_id!r}: see pioneer runs list")
+    return found[0]
+
+
+def _read(run: dict[str, Any]) -> "Run":
+    from services.controller.domain.run import Run
+
+    return TypeAdapter(Run).validate_python(run)
 
 
 def _remedies(remedies: list[dict[str, Any]]) -> Table:

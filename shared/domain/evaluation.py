@@ -46,12 +46,23 @@ class TrafficGain:
 
 
 @dataclass(frozen=True, slots=True)
+class PatternReport:
+    """The held-out failures of one error pattern: how many there are, and are right."""
+
+    pattern: str
+    total: int
+    right_before: int
+    right_after: int
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationReport:
     """All sets of one candidate.
 
     ``heldout`` are failures nothing was trained on, ``regression`` passing traffic, ``earlier`` the
     evaluation sets of every earlier checkpoint. ``mcnemar_p`` is exact and two-sided over all rows.
-    ``traffic`` is None where the sets do not say which part of traffic they stand for.
+    ``traffic`` is None where the sets do not say which part of traffic they stand for. ``patterns``
+    divides ``heldout``; empty where the rows do not say which pattern they belong to.
     """
 
     candidate: str
@@ -61,6 +72,7 @@ class EvaluationReport:
     mcnemar_p: float
     warnings: tuple[str, ...] = ()
     traffic: TrafficGain | None = None
+    patterns: tuple[PatternReport, ...] = ()
 
     @property
     def score(self) -> float:

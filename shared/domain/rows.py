@@ -74,7 +74,8 @@ class EvalPart(StrEnum):
 class EvalRow:
     """A row of an evaluation set. ``right_before`` is what production recorded of the parent.
 
-    ``weight``: how many traces it stands for; 0 when that is not known.
+    ``weight``: how many traces it stands for; 0 when that is not known. ``pattern``: the id of the
+    error pattern a failure belongs to; empty for passes.
     """
 
     id: str
@@ -83,6 +84,7 @@ class EvalRow:
     part: EvalPart
     right_before: bool
     weight: float = 0.0
+    pattern: str = ""
 
 
 def released(rows: Iterable[EvalRow]) -> list[Row]:

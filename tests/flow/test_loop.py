@@ -2,6 +2,10 @@
 
 import json
 
+from pydantic import TypeAdapter
+
+from services.controller.domain.run import Run
+from services.controller.domain.run_log import run_log
 from shared.domain.rows import EvalPart, EvalRow, TrainingRow, load_rows
 from shared.events import (
     CandidatesTrained,
@@ -84,6 +88,26 @@ async def test_the_second_version_is_held_to_the_first_ones_set(house: House) ->
     request = house.of(IterationRequested)[0]
     assert request.deployed.earlier_evaluations == ()
     assert promoted.deployed.earlier_evaluations == (request.evaluation_set,)
+
+
+async def test_the_log_names_what_fixed_each_pattern(house: House) -> None:
+    await improve(house)
+    [document] = await house.documents.find("runs", {})
+    run = TypeAdapter(Run).validate_python(document["state"])
+    told = run_log(run)
+    [first, *_] = house.of(FailuresDiagnosed)
+    composition = house.of(TrainingSetSynthesized)[0].composition
+    assert f"came out as {composition.rows} rows" in told
+    assert "out of memory" in told
+    _, fixes = told.split("which intervention fixed which pattern")
+    assert "most by 1." in fixes
+    named = [pattern.name for pattern in first.patterns if f"{pattern.name}: " in fixes]
+    assert named
+    for outcome in run.iterations:
+        for judged in outcome.judged:
+            if judged.report is not None:
+                divided = sum(one.total for one in judged.report.patterns)
+                assert divided == judged.report.heldout.total == first.heldout
 
 
 async def test_old_failures_do_not_start_another_run(house: House) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from services.verifier.domain.evaluation import EvaluationSets, evaluate
 from services.verifier.domain.power import mcnemar_p
+from shared.domain.evaluation import PatternReport
 from shared.domain.rows import EvalPart, EvalRow
 from shared.errors import BadInput
 
@@ -70,6 +71,14 @@ def test_a_row_in_two_sets_counts_in_each_but_is_one_observation() -> None:
     report = evaluate("c", sets, {"p1": "no"}, None)
     assert [s.regressions for s in (report.regression, *report.earlier)] == [1, 1, 1]
     assert report.mcnemar_p == mcnemar_p(1, 0)
+
+
+def test_held_out_failures_are_counted_by_their_pattern() -> None:
+    rows = [replace(row(id_, HELDOUT), pattern=id_[0]) for id_ in ("a1", "a2", "b1")]
+    sets = current(*rows, row("c1", HELDOUT), row("p1", REGRESSION))
+    now = {"a1": "yes", "a2": "no", "b1": "yes", "c1": "yes", "p1": "yes"}
+    report = evaluate("c", sets, now, {"b1": "yes"})
+    assert report.patterns == (PatternReport("a", 2, 0, 1), PatternReport("b", 1, 1, 1))
 
 
 def test_the_judge_decides_what_is_right() -> None:

@@ -130,6 +130,16 @@ def test_the_weights_of_evaluation_rows_add_up_to_the_traffic(passing: int) -> N
     assert [row.id for row in rows] == measured
 
 
+def test_each_held_out_failure_names_its_pattern() -> None:
+    _, findings = of_poisoned()
+    members = {pattern.id: set(pattern.members) for pattern in findings.patterns}
+    for row in findings.evaluation_rows(passing=100):
+        if row.part is EvalPart.HELDOUT:
+            assert row.id in members[row.pattern]
+        else:
+            assert row.pattern == ""
+
+
 def test_repair_rows_name_their_pattern_and_have_their_vector() -> None:
     _, findings = of_poisoned()
     members = {pattern.id: pattern.members for pattern in findings.patterns}

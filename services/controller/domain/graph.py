@@ -112,6 +112,17 @@ class Graph:
                 waiting.extend(self.nodes[parent].parents)
         return frozenset(found)
 
+    def main_parent(self, node: Node) -> Node | None:
+        """Of what it was made from, the best of its own method, else the best; None: deployed."""
+        parents = [self.nodes[name] for name in node.parents]
+        rank = {p.name: (p.method is node.method, p.standing) for p in parents}
+        return max(parents, key=lambda parent: rank[parent.name], default=None)
+
+    def way_to(self, node: Node) -> tuple[Node, ...]:
+        """The node with its main parents, the oldest first."""
+        parent = self.main_parent(node)
+        return (*(self.way_to(parent) if parent else ()), node)
+
     def earns(self, node: Node) -> float:
         """Its score; refused, the deployed model's: what cannot be promoted changes nothing.
 

@@ -144,5 +144,6 @@ def _refitted(run: Run, promote: Promote) -> Iterate | None:
         tuple(twin.recipe for twin in twins),
         Move.REFIT,
         f"{promote.reason}; once more, with the held-out failures",
+        origins=((f"{made.iteration}.{1 + made.trainings.index(training)}",),),
         twins=twins,
     )

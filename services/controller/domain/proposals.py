@@ -54,13 +54,19 @@ class Material:
     rows: int = 0
 
     def leads(self, outcome: IterationOutcome, chosen: Node | None = None) -> dict[Method, Node]:
-        """For each method the training of an iteration that did best, or the one chosen."""
+        """For each method the training of an iteration that did best, or the one chosen.
+
+        Where the gate refused all of a method's there, the best it admitted elsewhere, if any.
+        """
+        open_nodes = {node.name for node in self.graph.open}
+
+        def rank(node: Node) -> tuple[bool, bool, tuple[bool, float]]:
+            here = node.outcome.iteration == outcome.iteration
+            return (node.name in open_nodes, here, node.standing)
+
         found: dict[Method, Node] = {}
         for node in self.graph.nodes.values():
-            best = found.get(node.method)
-            if node.outcome.iteration == outcome.iteration and (
-                best is None or node.standing > best.standing
-            ):
+            if node.method not in found or rank(node) > rank(found[node.method]):
                 found[node.method] = node
         return found | ({chosen.method: chosen} if chosen else {})
 

@@ -68,7 +68,7 @@ class Findings:
     material: int
 
     def repair_rows(self) -> list[FailureRow]:
-        pattern_of = {member: p.id for p in self.patterns for member in p.members}
+        pattern_of = self._pattern_of()
         return [
             FailureRow(t.id, t.text, t.corrected, t.output, pattern_of[t.id]) for t in self.repair
         ]
@@ -82,6 +82,7 @@ class Findings:
 
     def evaluation_rows(self, *, passing: int) -> list[EvalRow]:
         """Rows for the gate, each with the part of traffic it stands for; ``passing`` traces."""
+        pattern_of = self._pattern_of()
         parts = (
             (EvalPart.HELDOUT, self.heldout, self.learnable),
             (EvalPart.REGRESSION, self.regression, passing),
@@ -94,10 +95,14 @@ class Findings:
                 part,
                 right_before=part is EvalPart.REGRESSION,
                 weight=round(stands_for / len(traces), 6),
+                pattern=pattern_of.get(trace.id, ""),
             )
             for part, traces, stands_for in parts
             for trace in traces
         ]
+
+    def _pattern_of(self) -> dict[str, str]:
+        return {member: p.id for p in self.patterns for member in p.members}
 
 
 def diagnose(

@@ -1,12 +1,18 @@
 """Scores a candidate's answers beside the deployed model's, set by set (paper §2.6 step 7)."""
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.verifier.domain.power import mcnemar_p, power_warning
 from services.verifier.domain.traffic import traffic_gain
-from shared.domain.evaluation import EvaluationReport, Limits, SetReport, TrafficGain
+from shared.domain.evaluation import (
+    EvaluationReport,
+    Limits,
+    PatternReport,
+    SetReport,
+    TrafficGain,
+)
 from shared.domain.rows import EvalPart, EvalRow
 from shared.errors import BadInput
 
@@ -77,6 +83,7 @@ def evaluate(
             [regression, *(_count(name, outcomes) for name, outcomes in unseen.items())],
             limits,
         ),
+        patterns=tuple(_by_pattern(parts[0])),
     )
 
 
@@ -115,6 +122,13 @@ def _count(name: str, outcomes: Sequence[_Outcome]) -> SetReport:
         right_after=sum(o.after for o in outcomes),
         regressed=tuple(o.row.id for o in outcomes if o.before and not o.after),
     )
+
+
+def _by_pattern(outcomes: Sequence[_Outcome]) -> Iterator[PatternReport]:
+    names = dict.fromkeys(o.row.pattern for o in outcomes if o.row.pattern)
+    for name in names:
+        own = [o for o in outcomes if o.row.pattern == name]
+        yield PatternReport(name, len(own), sum(o.before for o in own), sum(o.after for o in own))
 
 
 def _traffic(

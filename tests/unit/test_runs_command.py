@@ -1,0 +1,63 @@
+"""``pioneer runs``: a run as a log and as a picture."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from pydantic import TypeAdapter
+from typer.testing import CliRunner
+
+from services.controller.domain.run import Run
+from services.controller.domain.run_log import run_log
+from shared.cli import runs
+from shared.cli.run_graph import draw
+from shared.errors import UnknownThing
+from tests.fakes.documents import InMemoryDocuments
+from tests.unit.run_builders import iterated
+from tests.unit.test_search import STUCK, planned
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A stored run, read back by the commands."""
+    found = iterated(*planned(*STUCK))
+    store = InMemoryDocuments()
+    state = TypeAdapter(Run).dump_python(found, mode="json")
+    store.collections["runs"][found.id] = {"_id": found.id, "state": state, "version": 1}
+
+    @asynccontextmanager
+    async def reading() -> AsyncGenerator[InMemoryDocuments]:
+        yield store
+
+    monkeypatch.setattr(runs, "reading", reading)
+    monkeypatch.setenv("COLUMNS", "200")
+    return found
+
+
+def told(*arguments: str) -> str:
+    result = CliRunner().invoke(runs.app, arguments)
+    if result.exception is not None:
+        raise result.exception
+    return result.output
+
+
+def test_the_log_is_printed_as_it_is(run: Run) -> None:
+    assert told("show", run.id[:8], "--log") == run_log(run)
+
+
+def test_without_it_iterations_and_verdicts_are_a_table(run: Run) -> None:
+    output = told("show", run.id)
+    assert "iteration 3 (roll_back)" in output
+    assert "admitted: 86 of 100" in output
+
+
+def test_the_picture_is_written_where_one_says(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "run.svg"
+    assert told("graph", run.id, "--to", str(file)).strip() == str(file)
+    assert file.read_text(encoding="utf-8") == draw(run)
+
+
+def test_an_unknown_run_is_refused(run: Run) -> None:
+    with pytest.raises(UnknownThing, match="0 runs begin with 'nothing'"):
+        told("graph", "nothing")
