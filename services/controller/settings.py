@@ -53,8 +53,8 @@ class ControllerSettings(ServiceSettings):
     )
     refit: bool = Field(
         default=True,
-        description="Train what was admitted once more, with the held-out failures too, and gate "
-        "it again before it is promoted. Its score stays that of the one that never saw them.",
+        description="The last iteration trains what was admitted once more, with the held-out "
+        "failures too, and gate it again. Its score stays that of the one that never saw them.",
     )
     larger_bases: str = Field(
         default="",

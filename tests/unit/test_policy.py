@@ -462,9 +462,22 @@ def test_what_breaks_too_much_once_more_leaves_its_twin_to_be_promoted() -> None
 
 def test_nothing_is_trained_once_more_without_time_or_without_an_admission() -> None:
     run = recorded(a_run(), Result(97), Result(97), now=START + timedelta(minutes=40))
-    short = Budget(iterations=1, minutes=60, refit=True)
+    short = Budget(iterations=2, minutes=60, refit=True)
     late = START + timedelta(minutes=40)
     assert isinstance(decide(run, limits=LIMITS, budget=short, now=late), Promote)
+    single = Budget(iterations=1, minutes=1000, refit=True)
+    assert isinstance(decide(run, limits=LIMITS, budget=single, now=late), Promote)
     refused = recorded(a_run(), Result(97, broken=9), Result(97, broken=9))
     ended = decide(refused, limits=LIMITS, budget=replace(REFIT, iterations=1), now=START)
     assert isinstance(ended, Stop)
+
+
+def test_the_last_iteration_is_kept_for_what_was_held_out() -> None:
+    run = recorded(a_run(), Result(85), Result(85))
+    two = Budget(iterations=2, minutes=1000, refit=True)
+    last = decide(run, limits=LIMITS, budget=two, now=START)
+    assert isinstance(last, Iterate)
+    assert last.move is Move.REFIT
+    three = decide(run, limits=LIMITS, budget=replace(two, iterations=3), now=START)
+    assert isinstance(three, Iterate)
+    assert three.move is Move.TUNE

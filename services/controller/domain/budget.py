@@ -72,8 +72,13 @@ def used_up(run: Run, budget: Budget, now: datetime) -> str | None:
 
 
 def refit_fits(run: Run, budget: Budget, now: datetime) -> bool:
-    """Whether one more training fits; it is none of the iterations and trainings of the search."""
-    return budget.refit and next(_costs(run, budget, now), None) is None
+    """Whether one more iteration fits, for the failures that were held out."""
+    left = iterations_left(run, budget) > 0
+    return budget.refit and left and next(_costs(run, budget, now), None) is None
+
+
+def iterations_left(run: Run, budget: Budget) -> int:
+    return budget.iterations - len(run.iterations)
 
 
 def _shortages(run: Run, budget: Budget, now: datetime) -> Iterator[str]:

@@ -7,7 +7,13 @@ here, what is trained next by the search. The policy returns a value; the handle
 from dataclasses import replace
 from datetime import datetime
 
-from services.controller.domain.budget import Budget, refit_fits, trainings_left, used_up
+from services.controller.domain.budget import (
+    Budget,
+    iterations_left,
+    refit_fits,
+    trainings_left,
+    used_up,
+)
 from services.controller.domain.decision import Decision, Iterate, Move, Promote, Stop
 from services.controller.domain.moves import DataGrid, RecipeGrid
 from services.controller.domain.outcome import preferred
@@ -87,9 +93,11 @@ def decide(
         refused = "with its held-out failures it was refused, so without them"
         return settle(run, learned if run.iterations[-1].admitted else refused)
     found = _searched(run, limits, budget, now, recipes=recipes, data=data, search=search)
-    if isinstance(found, Promote) and refit_fits(run, budget, now):
-        return _refitted(run, found) or found
-    return found
+    if not refit_fits(run, budget, now):
+        return found
+    if isinstance(found, Iterate) and run.admitted and iterations_left(run, budget) == 1:
+        found = settle(run, "the last iteration is kept for what was held out")
+    return (_refitted(run, found) or found) if isinstance(found, Promote) else found
 
 
 def _searched(
