@@ -174,10 +174,11 @@ async def until_closed(
                 closed = event
             case _:
                 pass
-        # Two topics have no common order: a promotion may be heard after its run's end.
+        # Topics have no common order: a run's end may be heard before its promotion and verdicts.
         if closed and closed.outcome != "promoted":
             return closed, None, None
         if closed and promoted:
             version = promoted.deployed.version
-            return closed, verdicts[version.adapter.sha256], version.number
+            if verdict := verdicts.get(version.adapter.sha256):
+                return closed, verdict, version.number
     raise PermanentError("the stream of events ended before the run did")

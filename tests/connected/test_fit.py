@@ -1,5 +1,6 @@
 """Training, saving and loading a real MiniLM, without Ray."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,6 +129,18 @@ def test_a_parent_with_other_labels_gives_no_soft_targets(store: FsspecArtifacts
         soft_targets(store, parent, ROWS, grown)
 
 
+@pytest.fixture
+def training_process() -> Iterator[None]:
+    """Undoes what a training sets for its whole process."""
+    import torch
+
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(False)
+
+
+@pytest.mark.usefixtures("training_process")
 def test_one_training_gives_a_candidate_and_its_blend_with_the_parent(
     store: FsspecArtifacts,
 ) -> None:
@@ -156,6 +169,7 @@ def test_one_training_gives_a_candidate_and_its_blend_with_the_parent(
             torch.testing.assert_close(weights, expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.usefixtures("training_process")
 def test_what_does_not_blend_fails_alone(store: FsspecArtifacts) -> None:
     from shared.jobs.train import train_together
 

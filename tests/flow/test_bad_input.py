@@ -216,10 +216,10 @@ async def test_a_deployed_model_that_cannot_be_loaded_ends_the_run(house: House)
 
 async def test_an_admission_beyond_epsilon_is_refused_at_the_door(house: House) -> None:
     await improve(house)
-    event = house.of(CandidatesVerified)[-1]
+    event = house.of(CandidatesVerified)[0]
     entry = house.documents.collections["runs"][event.run_id]
     # The same run, waiting for verdicts again.
-    asked = house.of(IterationRequested)[-1]
+    asked = house.of(IterationRequested)[0]
     entry["state"] |= {
         "iterations": entry["state"]["iterations"][: asked.iteration - 1],
         "state": {
