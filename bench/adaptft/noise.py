@@ -117,7 +117,9 @@ def punctuation(text: str, rng: Random, templates: Templates) -> str:
         lambda t: rng.choice(("- ", "* ", '"', "... ")) + t,
     )
     edited = rng.choice(ways)(text)
-    return edited if edited != text else text + rng.choice(("!!", "..", "??", " ,"))
+    if not edited.strip() or edited == text:
+        return text + rng.choice(("!!", "..", "??", " ,"))
+    return edited
 
 
 def casing(text: str, rng: Random, templates: Templates) -> str:

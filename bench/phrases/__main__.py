@@ -17,6 +17,7 @@ from examples.demo.workload import Example, read_examples
 from services.diagnoser.domain.signals.phrasing import phrasing_evidence
 from services.diagnoser.domain.triage import decide
 from shared.domain.triage import TriageKind
+from shared.errors import BadInput
 
 FOLDER = Path(__file__).parent
 FAMILIES = (
@@ -39,7 +40,11 @@ def main(
     seed: Annotated[int, typer.Option(help="Draws the texts.")] = 1,
 ) -> None:
     """Print a line for each author and one for all."""
-    texts = list(read_examples(data / scenario / "train.jsonl"))
+    try:
+        texts = list(read_examples(data / scenario / "train.jsonl"))
+    except BadInput as error:
+        typer.echo(f"error: {error}; --data names the folder of {scenario}", err=True)
+        raise typer.Exit(1) from None
     Random(seed).shuffle(texts)
     known, others = texts[:KNOWN], texts[KNOWN:]
     total: dict[str, list[bool]] = defaultdict(list)

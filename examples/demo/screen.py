@@ -67,22 +67,31 @@ class Screen:
                 for pattern in event.patterns[:5]:
                     self.say(f"    {pattern.size:>4}  {pattern.name}")
             case CandidatesVerified():
-                for verdict in event.verdicts:
-                    colour = COLOURS[verdict.outcome]
-                    name = verdict.candidate.recipe.name
-                    self.say(f"  [{colour}]{name}[/{colour}]  {verdict.reason}")
-                    if verdict.report:
-                        p_value = f"McNemar p = {verdict.report.mcnemar_p:.2g}"
-                        notes = "; ".join((p_value, *verdict.report.warnings))
-                        self.say(f"    [dim]{notes}[/dim]")
+                self._verdicts(event)
             case CandidatesTrained():
                 self._clear()
-                times = ", ".join(
-                    f"{c.recipe.name} {c.train_seconds:.0f} s" for c in event.candidates
-                )
-                self.say(f"  trained: {times}")
+                whole = [c for c in event.candidates if not c.recipe.strategy.blended]
+                times = ", ".join(f"{c.recipe.name} {c.train_seconds:.0f} s" for c in whole)
+                blends = len(event.candidates) - len(whole)
+                more = f"; {blends} blends with the deployed weights" if blends else ""
+                self.say(f"  trained: {times}{more}")
             case _:
                 self.say(f"  {narrate(event)}")
+
+    def _verdicts(self, event: CandidatesVerified) -> None:
+        """Each with what is its own; what a gate says of all of them once, at the end."""
+        notes = [v.report.warnings for v in event.verdicts if v.report]
+        shared = [note for note in notes[0] if all(note in of for of in notes)] if notes else []
+        for verdict in event.verdicts:
+            colour = COLOURS[verdict.outcome]
+            name = verdict.candidate.recipe.name
+            self.say(f"  [{colour}]{name}[/{colour}]  {verdict.reason}")
+            if verdict.report:
+                own = [note for note in verdict.report.warnings if note not in shared]
+                told = "; ".join((f"McNemar p = {verdict.report.mcnemar_p:.2g}", *own))
+                self.say(f"    [dim]{told}[/dim]")
+        for note in shared:
+            self.say(f"  [dim]of all: {note}[/dim]")
 
     def _train(self, event: TrainingProgressed) -> None:
         bar = self._bars.get(event.candidate)

@@ -54,7 +54,7 @@ class ControllerSettings(ServiceSettings):
     refit: bool = Field(
         default=True,
         description="The last iteration trains what was admitted once more, with the held-out "
-        "failures too, and gate it again. Its score stays that of the one that never saw them.",
+        "failures too, and it is gated again. Its score stays that of the one that never saw them.",
     )
     larger_bases: str = Field(
         default="",

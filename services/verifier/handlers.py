@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from services.verifier.domain.evaluation import EvaluationSets, evaluate
@@ -90,7 +90,7 @@ class VerifierHandlers:
         if reason := result.broken.get(DEPLOYED):
             raise BadInput(f"the deployed model cannot be evaluated, nothing to compare: {reason}")
         before = outputs.get(DEPLOYED)
-        held = [row.id for row in sets.current if row.part is EvalPart.HELDOUT]
+        held = {row.id for row in sets.current if row.part is EvalPart.HELDOUT}
         twins = {twin.recipe.digest: twin for twin in event.twins}
         is_right = behaviour(event.deployed.task).is_right
 
@@ -99,11 +99,14 @@ class VerifierHandlers:
             for model in (candidate, twin):
                 if model and model.id in result.broken:
                     return Unusable(candidate.id, result.broken[model.id])
-            unseen, vouched = _of_twin(twin, held, outputs)
+            if event.twins and twin is None:
+                reason = "it learned the held-out failures, and no twin was measured without them"
+                return Unusable(candidate.id, reason)
+            answers, vouched = _answers(candidate, twin, held, outputs)
             report = evaluate(
                 candidate.id,
                 sets,
-                outputs.get(candidate.id, {}) | unseen,
+                answers,
                 before,
                 limits=self._limits,
                 is_right=is_right,
@@ -116,18 +119,23 @@ class VerifierHandlers:
         return load_rows(self._artifacts.get(ref), EvalRow)
 
 
-def _of_twin(
-    twin: Candidate | None, held: Sequence[str], outputs: Mapping[str, Mapping[str, str]]
+def _answers(
+    candidate: Candidate,
+    twin: Candidate | None,
+    held: Collection[str],
+    outputs: Mapping[str, Mapping[str, str]],
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Answers that count for a candidate that learned the held-out failures: its twin's.
+    """What counts for a candidate; on held-out failures that it learned, only its twin's answers.
 
     And a sentence that says so.
     """
+    own = dict(outputs.get(candidate.id, {}))
     if twin is None:
-        return {}, ()
-    answers = outputs.get(twin.id, {})
+        return own, ()
+    kept = {row: output for row, output in own.items() if row not in held}
+    others = {row: out for row, out in outputs.get(twin.id, {}).items() if row in held}
     said = f"held-out failures were learned: their score is that of {twin.id}, which did not"
-    return {id_: answers[id_] for id_ in held if id_ in answers}, (said,)
+    return kept | others, (said,)
 
 
 def _outputs(predictions: bytes) -> dict[str, dict[str, str]]:

@@ -2,11 +2,9 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from shared.adapters.artifacts import FsspecArtifacts
-from shared.domain.pipeline import Recipe
 from shared.errors import BadInput, PermanentError
 from shared.job_specs import (
     CandidateSpec,
@@ -94,16 +92,12 @@ def _trained(
     from shared.jobs.rows import read_rows
 
     rows = read_rows(artifacts, spec.training_set, keys=("id", "text", "target"))
-    files = [ProgressFile(artifacts, job_id, candidate.id) for candidate in candidates]
-
-    def report(step: int, steps: int, loss: float | None) -> None:
-        for file in files:
-            file(step, steps, loss)
-
-    recipe, soft = _unblended(candidates[0].recipe), None
+    # One training is one thing to watch, whatever is made of it.
+    progress = ProgressFile(artifacts, job_id, candidates[0].id)
+    recipe, soft = candidates[0].recipe.training, None
     if recipe.strategy.congruence:
         soft = soft_targets(artifacts, spec.parent, rows, spec.task)
-    fitted = fit(rows, spec.task, recipe, report=report, due=files[0].due, soft=soft)
+    fitted = fit(rows, spec.task, recipe, report=progress, due=progress.due, soft=soft)
     return [
         _kept(spec, candidate, fitted, artifacts, seconds=0.0 if at else fitted.train_seconds)
         for at, candidate in enumerate(candidates)
@@ -143,12 +137,8 @@ def _trainings(candidates: Sequence[CandidateSpec]) -> list[list[CandidateSpec]]
     """Candidates that one training makes, together."""
     found: dict[str, list[CandidateSpec]] = {}
     for candidate in candidates:
-        found.setdefault(_unblended(candidate.recipe).digest, []).append(candidate)
+        found.setdefault(candidate.recipe.training.digest, []).append(candidate)
     return list(found.values())
-
-
-def _unblended(recipe: Recipe) -> Recipe:
-    return replace(recipe, strategy=replace(recipe.strategy, blended=0.0))
 
 
 def _shares(nodes: list[dict[str, Any]], candidates: int) -> tuple[int, float]:

@@ -1,7 +1,7 @@
 """Runs, plans and verdicts in few words, for the tests of the controller's domain."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from services.controller.domain.decision import Iterate
@@ -117,7 +117,7 @@ def verified(run: Run, results: Sequence[Result]) -> CandidatesVerified:
         run_id=run.id,
         iteration=number,
         training_set=ref(f"training-{number}"),
-        verdicts=tuple(a_verdict(run, number, recipe, of[unblended(recipe)]) for recipe in recipes),
+        verdicts=tuple(a_verdict(run, number, recipe, of[recipe.training]) for recipe in recipes),
         inference_seconds=2.0,
     )
 
@@ -134,13 +134,9 @@ def iterated(run: Run, plan: Iterate) -> Run:
     return transition.run
 
 
-def unblended(recipe: Recipe) -> Recipe:
-    return replace(recipe, strategy=replace(recipe.strategy, blended=0.0))
-
-
 def trainings(recipes: Sequence[Recipe]) -> list[Recipe]:
     """The recipes that are trained: a blend is made of one of them."""
-    return list(dict.fromkeys(unblended(recipe) for recipe in recipes))
+    return list(dict.fromkeys(recipe.training for recipe in recipes))
 
 
 def methods(recipes: Sequence[Recipe]) -> list[Method]:

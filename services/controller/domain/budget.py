@@ -72,8 +72,9 @@ def used_up(run: Run, budget: Budget, now: datetime) -> str | None:
 
 
 def refit_fits(run: Run, budget: Budget, now: datetime) -> bool:
-    """Whether one more iteration fits, for the failures that were held out."""
-    left = iterations_left(run, budget) > 0
+    """Whether one more iteration fits, of one training, for the failures that were held out."""
+    trainings = trainings_left(run, budget)
+    left = iterations_left(run, budget) > 0 and (trainings is None or trainings > 0)
     return budget.refit and left and next(_costs(run, budget, now), None) is None
 
 

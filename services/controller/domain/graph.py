@@ -101,6 +101,13 @@ class Graph:
         """All pipelines asked for, whatever came of them: equal content is the same pipeline."""
         return frozenset((node.data, node.recipe) for node in self.nodes.values())
 
+    def made(self, candidate_id: str) -> Node:
+        """The training that made a candidate. Raises KeyError for one of another run."""
+        for node in self.nodes.values():
+            if any(judged.candidate.id == candidate_id for judged in node.judged):
+                return node
+        raise KeyError(candidate_id)
+
     def ancestors(self, name: str) -> frozenset[str]:
         """All it was made from, at any distance; a graph, so each of them once."""
         found: set[str] = set()

@@ -92,9 +92,8 @@ class RecipeGrid:
 
     def around(self, lead: Recipe, steps: Sequence[Step]) -> Iterator[Recipe]:
         """The lead changed by each step, within the ranges; best guesses first."""
-        lead = replace(lead, strategy=replace(lead.strategy, blended=0.0))
         for step in steps:
-            stepped = replace(lead, hyperparameters=self._stepped(lead, step))
+            stepped = replace(lead.training, hyperparameters=self._stepped(lead, step))
             yield self.kept(stepped, orders=step.keep) if step.keep else stepped
 
     def with_blends(self, recipe: Recipe) -> Iterator[Recipe]:

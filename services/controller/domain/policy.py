@@ -15,6 +15,7 @@ from services.controller.domain.budget import (
     used_up,
 )
 from services.controller.domain.decision import Decision, Iterate, Move, Promote, Stop
+from services.controller.domain.graph import read_graph
 from services.controller.domain.moves import DataGrid, RecipeGrid
 from services.controller.domain.outcome import preferred
 from services.controller.domain.run import Run
@@ -143,15 +144,14 @@ def _refitted(run: Run, promote: Promote) -> Iterate | None:
     admission = promote.admission
     if admission.verdict.report.heldout.total == 0:
         return None
-    made = next(o for o in run.iterations if admission in o.admitted)
-    training = admission.candidate.recipe.training
     # One training gives the blends too: one of them may keep what another breaks.
-    twins = tuple(one.candidate for one in made.judged if one.candidate.recipe.training == training)
+    node = read_graph(run).made(admission.candidate.id)
+    twins = tuple(judged.candidate for judged in node.judged)
     return Iterate(
-        replace(made.data, heldout=True),
+        replace(node.data, heldout=True),
         tuple(twin.recipe for twin in twins),
         Move.REFIT,
         f"{promote.reason}; once more, with the held-out failures",
-        origins=((f"{made.iteration}.{1 + made.trainings.index(training)}",),),
+        origins=((node.name,),),
         twins=twins,
     )

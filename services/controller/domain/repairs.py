@@ -76,9 +76,7 @@ def fixed_on_the_way(graph: Graph, node: Node) -> tuple[Fixed, ...]:
 def settled_on(run: Run, graph: Graph) -> Node | None:
     """The pipeline the run ended with; while it goes on, or without one, the best so far."""
     if isinstance(run.state, Promoted):
-        for node in graph.nodes.values():
-            if any(judged.candidate.id == run.state.candidate_id for judged in node.judged):
-                return node
+        return graph.made(run.state.candidate_id)
     return max(graph.nodes.values(), key=lambda node: node.standing, default=None)
 
 
