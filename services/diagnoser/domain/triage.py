@@ -14,6 +14,7 @@ from services.diagnoser.domain.label_evidence import (
 from services.diagnoser.domain.signals.negation import negation_evidence
 from services.diagnoser.domain.signals.noise import NoiseFinding, find_noise, noise_evidence
 from services.diagnoser.domain.signals.off_domain import off_domain_evidence
+from services.diagnoser.domain.signals.phrase_model import phrase_evidence
 from services.diagnoser.domain.signals.phrasing import phrasing_evidence
 from services.diagnoser.domain.signals.repetition import Repetitions, collapse
 from services.diagnoser.domain.signals.surface import surface_evidence
@@ -42,6 +43,13 @@ def triage(traffic: Traffic, *, seed: int = 0) -> "Triaged":
             ordinary,
             labels=[row.corrected for row in rows],
             ordinary_labels=[row.target for row in traffic.trusted] or None,
+        ),
+        phrase_evidence(
+            [row.text for row in traffic.failures],
+            [row.text for row in traffic.passes],
+            ordinary,
+            traffic.labels,
+            seed=seed,
         ),
         heed_corrections(
             off_domain_evidence(
