@@ -39,7 +39,7 @@ class EmbedResult(_Frozen):
     """Matrices in .npy, a row for each text in order.
 
     ``embeddings``: float32 [rows, dim], L2-normalised. ``probabilities``: float16 [rows, labels],
-    softmax in the order of the task's labels; None when no adapter was given.
+    softmax in the order of the task's labels; None without an adapter that answers with labels.
     """
 
     kind: Literal["embed"] = "embed"
