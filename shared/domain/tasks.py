@@ -16,6 +16,9 @@ class Head(StrEnum):
     WORDS = "words"
 
 
+# The name of what an answer says that breaks the form its task asks for.
+UNREADABLE = "an answer that cannot be read"
+
 # One label is no choice; one entity type is, beside none.
 _FEWEST = {TaskKind.NER: 1}
 

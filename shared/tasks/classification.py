@@ -18,7 +18,7 @@ class Classification:
         return f"{target[:80]!r} is not one of the {len(task.labels)} labels"
 
     def canonical(self, answer: str, text: str) -> str:
-        return answer.strip()
+        return answer
 
     def confusion(self, output: str, target: str) -> tuple[str, str]:
         return target, output

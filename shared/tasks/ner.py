@@ -14,12 +14,11 @@ from shared.domain.entity_errors import (
     entity_errors,
     entity_scores,
 )
-from shared.domain.tasks import Head, Task
+from shared.domain.tasks import UNREADABLE, Head, Task
 from shared.errors import BadInput
 
 NOTHING = "no entity"
 EMPTY = "a text without entities"
-UNREADABLE = "no list of entities"
 
 # Which of a row's errors names its pattern, where several are as many.
 _ORDER = (

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from shared.domain.bio import bio_tags, entities_of, from_tokens, repaired
 from shared.domain.entities import Entity, write_answer
 from shared.domain.entity_errors import EntityError, Fault, entity_errors, entity_scores
-from shared.domain.tasks import Task, TaskKind
+from shared.domain.tasks import UNREADABLE, Task, TaskKind
 from shared.tasks import behaviour
-from shared.tasks.ner import EMPTY, NOTHING, UNREADABLE, scores
+from shared.tasks.ner import EMPTY, NOTHING, scores
 
 TASK = Task(TaskKind.NER, ("LOC", "ORG", "PER"))
 NER = behaviour(TASK)
