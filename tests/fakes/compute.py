@@ -1,6 +1,8 @@
 """A compute plane in memory with a small real classifier: the nearest training row answers."""
 
 import json
+import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -9,7 +11,9 @@ import numpy as np
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from shared.domain.artifacts import ArtifactRef
+from shared.domain.entities import Entity, read_answer, write_answer
 from shared.domain.rows import Row, load_rows
+from shared.domain.tasks import Task
 from shared.errors import PermanentError, TransientError
 from shared.job_specs import (
     CandidateProgress,
@@ -60,6 +64,32 @@ class NearestRow:
         return found
 
 
+class KnownEntities:
+    """Names every value that a training row named, wherever a text says it."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        named: dict[str, Counter[str]] = defaultdict(Counter)
+        for row in rows:
+            for entity in read_answer(row.target):
+                named[row.text[entity.start : entity.end]][entity.type] += 1
+        # A word that is said oftener without being named is no name.
+        self._types = {
+            value: types.most_common(1)[0][0]
+            for value, types in named.items()
+            if 2 * types.total() > sum(value in row.text.split() for row in rows)
+        }
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        return [write_answer(self._entities(text), text) for text in texts]
+
+    def _entities(self, text: str) -> list[Entity]:
+        return [
+            Entity(*found.span(), self._types[found.group()])
+            for found in re.finditer(r"\w+", text)
+            if found.group() in self._types
+        ]
+
+
 class InMemoryCompute:
     """Runs jobs when they are polled for the second time, so that progress can be seen."""
 
@@ -102,14 +132,17 @@ class InMemoryCompute:
     async def stop(self, job_id: str) -> None:
         self.jobs.pop(job_id, None)
 
-    def train(self, rows: Sequence[Row]) -> ArtifactRef:
+    def train(self, rows: Sequence[Row], task: Task | None = None) -> ArtifactRef:
         """An adapter that answers like these rows."""
-        model = json.dumps([[r.id, r.text, r.target] for r in rows]).encode()
-        return self._artifacts.put_folder({"model.json": model}, name="adapter")
+        files = {"model.json": json.dumps([[r.id, r.text, r.target] for r in rows]).encode()}
+        if task:
+            files["kind.txt"] = task.kind.encode()
+        return self._artifacts.put_folder(files, name="adapter")
 
-    def load(self, ref: ArtifactRef) -> NearestRow:
-        rows = json.loads(self._artifacts.get_folder(ref)["model.json"])
-        return NearestRow([Row(*row) for row in rows])
+    def load(self, ref: ArtifactRef) -> NearestRow | KnownEntities:
+        files = self._artifacts.get_folder(ref)
+        rows = [Row(*row) for row in json.loads(files["model.json"])]
+        return KnownEntities(rows) if files.get("kind.txt") == b"ner" else NearestRow(rows)
 
     def _run(self, spec: JobSpec) -> JobResult:
         match spec:
@@ -122,7 +155,8 @@ class InMemoryCompute:
 
     def _embed(self, spec: EmbedSpec) -> EmbedResult:
         texts = [row.text for row in load_rows(self._artifacts.get(spec.texts), Row)]
-        sure = self.load(spec.adapter).probabilities(texts) if spec.adapter else None
+        model = self.load(spec.adapter) if spec.adapter else None
+        sure = model.probabilities(texts) if isinstance(model, NearestRow) else None
         return EmbedResult(
             embeddings=self._put_matrix(embed(texts)),
             probabilities=None if sure is None else self._put_matrix(sure),
@@ -136,7 +170,7 @@ class InMemoryCompute:
     def _train(self, spec: TrainSpec) -> TrainResult:
         rows = load_rows(self._artifacts.get(spec.training_set), Row)
         first, *rest = spec.candidates
-        adapter = self.train(rows)
+        adapter = self.train(rows, spec.task)
         if self.corrupt_adapters:
             weights = Path(adapter.uri.removeprefix("file://")) / "model.json"
             weights.write_bytes(weights.read_bytes().replace(b"billing", b"b1lling"))
