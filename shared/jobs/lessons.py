@@ -16,7 +16,7 @@ from shared.domain.tasks import Head, Task
 from shared.errors import BadInput
 from shared.jobs.classifiers import Tokenizer, encode
 from shared.jobs.congruence import loss_sum
-from shared.jobs.heads import has_pooler, start_at_class_means
+from shared.jobs.heads import has_pooler, start_at_class_means, start_at_discriminant
 from shared.jobs.rows import Row
 from shared.jobs.words import Window, windows, words_of
 from shared.tasks import behaviour
@@ -88,6 +88,7 @@ class WordLesson:
     targets: Sequence[torch.Tensor]
     soft: Sequence[torch.Tensor] | None
     weight: float
+    pad: int
 
     @property
     def ids(self) -> Sequence[list[int]]:
@@ -100,7 +101,7 @@ class WordLesson:
         return total / self.usual
 
     def start(self, model: Any) -> None:
-        """A head over words learns fast enough from chance."""
+        start_at_discriminant(model, self.parts, self.targets, pad=self.pad)
 
 
 def _of_texts(
@@ -148,6 +149,7 @@ def _of_words(
         targets=[tags[part.row][part.words] for part in parts],
         soft=None if soft is None else [soft[part.row][part.words].to(on) for part in parts],
         weight=recipe.strategy.congruence,
+        pad=tokenizer.pad_token_id or 0,
     )
 
 
