@@ -109,6 +109,9 @@ class EvaluateSpec(_Frozen):
 class EvaluateResult(_Frozen):
     """``predictions``: JSONL of ``model``, ``id``, ``output``, ``confidence`` for each pair.
 
+    Models that name entities add ``seen``: each entity's ``start``, ``end``, ``type`` and
+    ``probability``, also of those below their threshold.
+
     ``broken`` maps a model's id to the reason it could not be loaded.
     """
 

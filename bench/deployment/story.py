@@ -110,7 +110,7 @@ async def tell(deployment: Deployment, home: Path, screen: Screen) -> Told:
             after=after,
             promoted=version is not None,
             reason=ended.reason,
-            recipe=verdict.candidate.recipe.name if verdict else None,
+            recipe=verdict.candidate.name if verdict else None,
             iterations=ended.iterations,
             trained=_trained(running.artifacts, heard.promoted),
             measured=_measured(running.artifacts, heard.diagnosed),

@@ -69,7 +69,7 @@ class Screen:
             case CandidatesVerified():
                 for verdict in event.verdicts:
                     colour = COLOURS[verdict.outcome]
-                    name = verdict.candidate.recipe.name
+                    name = verdict.candidate.name
                     self.say(f"  [{colour}]{name}[/{colour}]  {verdict.reason}")
                     if verdict.report:
                         p_value = f"McNemar p = {verdict.report.mcnemar_p:.2g}"

@@ -3,13 +3,17 @@
 import asyncio
 import json
 import logging
+from collections.abc import Mapping
 
 from services.verifier.domain.evaluation import EvaluationSets, evaluate
 from services.verifier.domain.gates import explain, judge
+from services.verifier.domain.threshold import Judge, Seen, best_threshold, outputs_at
 from shared.domain.artifacts import ArtifactRef
-from shared.domain.evaluation import Limits, Unusable, Verdict
+from shared.domain.entities import Entity, SeenEntity
+from shared.domain.evaluation import Admitted, Limits, Unusable, Verdict
 from shared.domain.ids import derive_id
 from shared.domain.rows import EvalRow, load_rows
+from shared.domain.tasks import Head
 from shared.errors import BadInput
 from shared.events import (
     Candidate,
@@ -26,6 +30,8 @@ from shared.watcher import Job, JobWatcher
 logger = logging.getLogger(__name__)
 
 DEPLOYED = "deployed"
+# Beside the weights; says how they are served.
+_ADAPTER = "adapter.json"
 
 
 class VerifierHandlers:
@@ -54,7 +60,7 @@ class VerifierHandlers:
         event = CandidatesTrained.model_validate_json(job.cause)
         verdicts = await asyncio.to_thread(self._verdicts, event, result)
         for verdict in verdicts:
-            logger.info("%s: %s", verdict.candidate.recipe.name, verdict.reason)
+            logger.info("%s: %s", verdict.candidate.name, verdict.reason)
         await self._publisher.publish(
             CandidatesVerified(
                 id=derive_id("verified", event.run_id, event.iteration),
@@ -74,7 +80,7 @@ class VerifierHandlers:
     def _verdicts(
         self, event: CandidatesTrained, result: EvaluateResult
     ) -> tuple[CandidateVerdict, ...]:
-        outputs = _outputs(self._artifacts.get(result.predictions))
+        outputs, seen = _read(self._artifacts.get(result.predictions))
         sets = EvaluationSets(
             current=self._rows(event.evaluation_set),
             earlier={
@@ -87,9 +93,9 @@ class VerifierHandlers:
         before = outputs.get(DEPLOYED)
         is_right = behaviour(event.deployed.task).is_right
 
-        def verdict(candidate: Candidate) -> Verdict:
+        def verdict(candidate: Candidate) -> CandidateVerdict:
             if candidate.id in result.broken:
-                return Unusable(candidate.id, result.broken[candidate.id])
+                return _told(candidate, Unusable(candidate.id, result.broken[candidate.id]))
             report = evaluate(
                 candidate.id,
                 sets,
@@ -98,21 +104,76 @@ class VerifierHandlers:
                 limits=self._limits,
                 is_right=is_right,
             )
-            return judge(report, self._limits)
+            return self._settled(candidate, judge(report, self._limits))
 
-        return tuple(_told(candidate, verdict(candidate)) for candidate in event.candidates)
+        candidates = event.candidates
+        if behaviour(event.deployed.task).head is Head.WORDS:
+            candidates = _swept(event, sets, outputs, seen, is_right)
+        return tuple(verdict(candidate) for candidate in candidates)
+
+    def _settled(self, candidate: Candidate, verdict: Verdict) -> CandidateVerdict:
+        """The verdict; a candidate that may be served is stored with its threshold."""
+        if isinstance(verdict, Admitted) and (candidate.threshold or candidate.calibrated):
+            files = self._artifacts.get_folder(candidate.adapter)
+            described = json.loads(files[_ADAPTER]) | {"threshold": candidate.threshold}
+            files[_ADAPTER] = json.dumps(described, indent=1).encode()
+            stored = self._artifacts.put_folder(files, name=candidate.id)
+            candidate = candidate.model_copy(update={"adapter": stored})
+        return _told(candidate, verdict)
 
     def _rows(self, ref: ArtifactRef) -> list[EvalRow]:
         return load_rows(self._artifacts.get(ref), EvalRow)
 
 
-def _outputs(predictions: bytes) -> dict[str, dict[str, str]]:
-    """Outputs by model and row id."""
-    outputs: dict[str, dict[str, str]] = {}
+Outputs = dict[str, dict[str, str]]
+
+
+def _read(predictions: bytes) -> tuple[Outputs, dict[str, Seen]]:
+    """Outputs, and entities that were seen, by model and row id."""
+    outputs: Outputs = {}
+    seen: dict[str, dict[str, list[SeenEntity]]] = {}
     for line in predictions.splitlines():
         row = json.loads(line)
         outputs.setdefault(row["model"], {})[row["id"]] = row["output"]
-    return outputs
+        seen.setdefault(row["model"], {})[row["id"]] = [
+            SeenEntity(Entity(one["start"], one["end"], one["type"]), one["probability"])
+            for one in row.get("seen", ())
+        ]
+    return outputs, dict[str, Seen](seen)
+
+
+def _swept(
+    event: CandidatesTrained,
+    sets: EvaluationSets,
+    outputs: Outputs,
+    seen: Mapping[str, Seen],
+    is_right: Judge,
+) -> tuple[Candidate, ...]:
+    """Each candidate at its best threshold, its outputs too, and the deployed model at its own.
+
+    The deployed model is a candidate where another threshold changes what it says.
+    """
+    rows = [*sets.current, *(row for earlier in sets.earlier.values() for row in earlier)]
+
+    def at_best(candidate: Candidate, by: str) -> Candidate:
+        threshold = best_threshold(seen[by], sets.current, is_right=is_right)
+        outputs[candidate.id] = outputs_at(seen[by], rows, threshold)
+        return candidate.model_copy(update={"threshold": threshold})
+
+    swept = [at_best(c, c.id) if c.id in seen else c for c in event.candidates]
+    if DEPLOYED not in seen or not swept:
+        return tuple(swept)
+    deployed = swept[0].model_copy(
+        update={
+            "id": derive_id("calibrated", event.run_id, event.iteration),
+            "adapter": event.deployed.version.adapter,
+            "train_seconds": 0.0,
+            "calibrated": True,
+        }
+    )
+    calibrated = at_best(deployed, DEPLOYED)
+    same = all(is_right(outputs[calibrated.id][r.id], outputs[DEPLOYED][r.id]) for r in rows)
+    return tuple(swept) if same else (*swept, calibrated)
 
 
 def _told(candidate: Candidate, verdict: Verdict) -> CandidateVerdict:

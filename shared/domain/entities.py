@@ -35,6 +35,14 @@ class Entity:
         return self.start < other.end and other.start < self.end
 
 
+@dataclass(frozen=True, slots=True)
+class SeenEntity:
+    """An entity a model saw, and its probability, that of its least sure word."""
+
+    entity: Entity
+    probability: float
+
+
 def write_answer(entities: Iterable[Entity], text: str) -> str:
     """The one form of these entities of this text: equal sets give equal strings."""
     return json.dumps(

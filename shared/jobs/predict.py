@@ -7,7 +7,7 @@ import torch
 
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.bio import bio_tags, entities_of
-from shared.domain.entities import Entity, write_answer
+from shared.domain.entities import SeenEntity, write_answer
 from shared.domain.tasks import Head
 from shared.jobs.batches import inference_batches
 from shared.jobs.checkpoints import Loaded, load
@@ -20,14 +20,6 @@ from shared.tasks import behaviour
 # Small batches stay in the cache of a CPU core; a GPU wants more at once.
 _TOKENS_IN_A_BATCH = {"cpu": 512, "cuda": 16384}
 _ROWS_IN_A_BATCH = 256
-
-
-@dataclass(frozen=True, slots=True)
-class SeenEntity:
-    """An entity and its probability, that of its least sure word."""
-
-    entity: Entity
-    probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +100,8 @@ def _named(
     """The answer that [words, tags] give a text; it is as sure as its least sure word."""
     words = words_of(text)
     sure = probabilities.amax(-1).tolist()
-    chosen = [tags[at] for at in probabilities.argmax(-1).tolist()]
+    best: list[int] = probabilities.argmax(-1).tolist()
+    chosen = [tags[at] for at in best]
     seen = [
         SeenEntity(
             entity,

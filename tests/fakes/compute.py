@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import numpy as np
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from shared.domain.artifacts import ArtifactRef
-from shared.domain.entities import Entity, read_answer, write_answer
+from shared.domain.entities import Entity, SeenEntity, read_answer, write_answer
 from shared.domain.rows import Row, load_rows
-from shared.domain.tasks import Task
+from shared.domain.tasks import Task, TaskKind
 from shared.errors import PermanentError, TransientError
 from shared.job_specs import (
     CandidateProgress,
@@ -65,28 +66,39 @@ class NearestRow:
 
 
 class KnownEntities:
-    """Names every value that a training row named, wherever a text says it."""
+    """Sees every value that a training row named, wherever a text says it.
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    As sure as the share of rows saying it that named it; names what reaches the threshold.
+    """
+
+    def __init__(self, rows: Sequence[Row], threshold: float) -> None:
+        self._threshold = threshold
         named: dict[str, Counter[str]] = defaultdict(Counter)
         for row in rows:
             for entity in read_answer(row.target):
                 named[row.text[entity.start : entity.end]][entity.type] += 1
-        # A word that is said oftener without being named is no name.
         self._types = {
-            value: types.most_common(1)[0][0]
+            value: (
+                types.most_common(1)[0][0],
+                types.total() / sum(value in row.text.split() for row in rows),
+            )
             for value, types in named.items()
-            if 2 * types.total() > sum(value in row.text.split() for row in rows)
         }
 
     def predict(self, texts: Sequence[str]) -> list[str]:
-        return [write_answer(self._entities(text), text) for text in texts]
-
-    def _entities(self, text: str) -> list[Entity]:
         return [
-            Entity(*found.span(), self._types[found.group()])
+            write_answer(
+                [s.entity for s in self.seen(text) if s.probability >= self._threshold], text
+            )
+            for text in texts
+        ]
+
+    def seen(self, text: str) -> list[SeenEntity]:
+        return [
+            SeenEntity(Entity(*found.span(), of_type), sure)
             for found in re.finditer(r"\w+", text)
-            if found.group() in self._types
+            for of_type, sure in [self._types.get(found.group(), ("", 0.0))]
+            if sure
         ]
 
 
@@ -136,13 +148,16 @@ class InMemoryCompute:
         """An adapter that answers like these rows."""
         files = {"model.json": json.dumps([[r.id, r.text, r.target] for r in rows]).encode()}
         if task:
-            files["kind.txt"] = task.kind.encode()
+            files["adapter.json"] = json.dumps({"kind": task.kind}).encode()
         return self._artifacts.put_folder(files, name="adapter")
 
     def load(self, ref: ArtifactRef) -> NearestRow | KnownEntities:
         files = self._artifacts.get_folder(ref)
         rows = [Row(*row) for row in json.loads(files["model.json"])]
-        return KnownEntities(rows) if files.get("kind.txt") == b"ner" else NearestRow(rows)
+        adapter = json.loads(files.get("adapter.json", b"{}"))
+        if adapter.get("kind") == TaskKind.NER:
+            return KnownEntities(rows, adapter.get("threshold", 0.0))
+        return NearestRow(rows)
 
     def _run(self, spec: JobSpec) -> JobResult:
         match spec:
@@ -191,16 +206,26 @@ class InMemoryCompute:
         broken: dict[str, str] = {}
         for model in spec.models:
             try:
-                outputs = self.load(model.adapter).predict([r.text for r in rows.values()])
+                loaded = self.load(model.adapter)
+                outputs = loaded.predict([r.text for r in rows.values()])
             except PermanentError as error:
                 broken[model.id] = str(error)
                 continue
             lines += [
-                json.dumps({"model": model.id, "id": key, "output": output, "confidence": 1.0})
+                json.dumps(
+                    {"model": model.id, "id": key, "output": output, "confidence": 1.0}
+                    | _told_as_seen(loaded, rows[key].text)
+                )
                 for key, output in zip(rows, outputs, strict=True)
             ]
         ref = self._artifacts.put("\n".join(lines).encode(), name="predictions.jsonl")
         return EvaluateResult(predictions=ref, broken=broken, inference_seconds=0.0)
+
+
+def _told_as_seen(model: NearestRow | KnownEntities, text: str) -> dict[str, object]:
+    if isinstance(model, NearestRow):
+        return {}
+    return {"seen": [asdict(s.entity) | {"probability": s.probability} for s in model.seen(text)]}
 
 
 def _progress(spec: JobSpec) -> tuple[CandidateProgress, ...]:

@@ -10,6 +10,7 @@ from shared.domain.rows import EvalRow, Role, Row, TrainingRow, load_rows
 from shared.domain.tasks import Task, TaskKind
 from shared.domain.traces import Verdict
 from shared.events import (
+    CandidatesVerified,
     FailuresDiagnosed,
     FeedbackGiven,
     ModelPromoted,
@@ -132,3 +133,32 @@ async def test_a_reference_that_cannot_be_right_is_refused(
     await house.publish(trace(Row("bad", "somebody was here", reference), "[]"))
     [dead] = house.dead
     assert said in dead.error
+
+
+async def test_a_model_that_is_only_too_bold_is_only_calibrated(house: House) -> None:
+    # Half of what it learned named these words: it is half sure.
+    known = [*KNOWN, *(row(400 + at, word=word) for at, word in enumerate(FALSE))]
+    registered = await house.deploy(known, TASK.labels, task=TASK)
+    assert await house.serve(PASSES + INVENTED, registered) == len(INVENTED)
+    await house.run_loops()
+    [verified, *_] = house.of(CandidatesVerified)
+    [only] = [v for v in verified.verdicts if v.candidate.calibrated]
+    assert (only.outcome, only.candidate.threshold) == ("admitted", 0.6)
+    first, second = (e.deployed.version for e in house.of(ModelPromoted))
+    assert second.adapter == only.candidate.adapter != first.adapter
+    # Nothing was trained: it learned what its parent did.
+    assert (second.training_set, second.base_model) == (first.training_set, first.base_model)
+    # Whoever loads it answers with its threshold.
+    served = house.compute.load(second.adapter)
+    assert set(served.predict([one.text for one in INVENTED])) == {"[]"}
+    assert served.predict([one.text for one in PASSES]) == [one.target for one in PASSES]
+
+
+async def test_a_trained_candidate_is_stored_with_its_threshold(house: House) -> None:
+    await improve(house)
+    for verified in house.of(CandidatesVerified):
+        for verdict in verified.verdicts:
+            if verdict.outcome == "admitted":
+                files = house.artifacts.get_folder(verdict.candidate.adapter)
+                stored = json.loads(files["adapter.json"]).get("threshold", 0.0)
+                assert stored == verdict.candidate.threshold

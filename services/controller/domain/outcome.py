@@ -90,18 +90,23 @@ class IterationOutcome:
         """The recipe of a method that did best; the first asked for when none was evaluated."""
 
         def rank(recipe: Recipe) -> tuple[bool, float]:
-            found = (j.standing for j in self.judged if j.candidate.recipe == recipe)
+            found = (j.standing for j in self.judged if _trained_by(j.candidate, recipe))
             return max(found, default=NOTHING)
 
         asked = [recipe for recipe in self.recipes if recipe.strategy.method is method]
         return max(asked, key=rank, default=None)
 
 
+def _trained_by(candidate: Candidate, recipe: Recipe) -> bool:
+    return candidate.recipe == recipe and not candidate.calibrated
+
+
 def preferred(admissions: Iterable[Admission]) -> Admission | None:
     """The one that helps traffic most; of those within a standard error of it, the safest.
 
     Few rows cannot tell such candidates apart, and the best of many by chance is not the best
-    (the one-standard-error rule, Breiman et al. 1984). Safest: most of the parent's weights, then
+    (the one-standard-error rule, Breiman et al. 1984). Safest: most of the parent's weights, all of
+    them in one that was only calibrated, then
     highest score, fewest regressions, LoRA (cheaper to serve), and the id.
     """
     known = [(admission, _gain(admission)) for admission in admissions]
@@ -114,7 +119,8 @@ def preferred(admissions: Iterable[Admission]) -> Admission | None:
         candidate, report = admission.candidate, admission.verdict.report
         strategy = candidate.recipe.strategy
         whole = strategy.method is not Method.LORA
-        return (-strategy.blended, -report.score, report.regressions, whole, candidate.id)
+        kept = 1.0 if candidate.calibrated else strategy.blended
+        return (-kept, -report.score, report.regressions, whole, candidate.id)
 
     return min(alike, key=rank)
 
