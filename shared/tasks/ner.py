@@ -18,7 +18,7 @@ from shared.domain.tasks import UNREADABLE, Head, Task
 from shared.errors import BadInput
 
 NOTHING = "no entity"
-EMPTY = "a text without entities"
+EMPTY = "in a text without entities"
 
 # Which of a row's errors names its pattern, where several are as many.
 _ORDER = (
@@ -54,7 +54,7 @@ class Ner:
             return self.sort(target), UNREADABLE
         match error.fault:
             case Fault.HALLUCINATED:
-                return EMPTY, str(error.given)
+                return NOTHING, f"{error.given}, {EMPTY}"
             case Fault.SPURIOUS:
                 return NOTHING, str(error.given)
             case Fault.MISSED:
@@ -65,7 +65,7 @@ class Ner:
                 return str(error.expected), str(error.given)
 
     def misses(self, expected: str, predicted: str | None) -> bool | None:
-        if expected in (EMPTY, NOTHING):
+        if expected == NOTHING:
             return False
         return None if predicted is None else predicted == NOTHING
 

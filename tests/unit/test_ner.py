@@ -52,7 +52,7 @@ def test_an_answer_is_objected_to_with_and_without_its_text() -> None:
 @pytest.mark.parametrize(
     ("found", "right", "named", "misses", "lesson"),
     [
-        ([LONDON], [], (EMPTY, "LOC"), False, ("LOC", NOTHING)),
+        ([LONDON], [], (NOTHING, f"LOC, {EMPTY}"), False, ("LOC", NOTHING)),
         ([ADA, LONDON], [ADA], (NOTHING, "LOC"), False, ("LOC", NOTHING)),
         ([ADA], [ADA, LONDON], ("LOC", NOTHING), True, ("LOC", NOTHING)),
         ([Entity(22, 28, "ORG")], [LONDON], ("LOC", "ORG"), False, ("LOC", "ORG")),
