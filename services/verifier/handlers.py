@@ -3,14 +3,14 @@
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from services.verifier.domain.evaluation import EvaluationSets, evaluate
 from services.verifier.domain.gates import explain, judge
 from services.verifier.domain.threshold import Judge, Seen, best_threshold, outputs_at
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.entities import Entity, SeenEntity
-from shared.domain.evaluation import Admitted, Limits, Unusable, Verdict
+from shared.domain.evaluation import Admitted, Limits, Regressed, Unusable, Verdict
 from shared.domain.ids import derive_id
 from shared.domain.rows import EvalRow, load_rows
 from shared.domain.tasks import Head
@@ -93,22 +93,19 @@ class VerifierHandlers:
         before = outputs.get(DEPLOYED)
         is_right = behaviour(event.deployed.task).is_right
 
+        def judged(candidate: str, answers: Mapping[str, str]) -> Verdict:
+            limits = self._limits
+            report = evaluate(candidate, sets, answers, before, limits=limits, is_right=is_right)
+            return judge(report, limits)
+
         def verdict(candidate: Candidate) -> CandidateVerdict:
             if candidate.id in result.broken:
                 return _told(candidate, Unusable(candidate.id, result.broken[candidate.id]))
-            report = evaluate(
-                candidate.id,
-                sets,
-                outputs.get(candidate.id, {}),
-                before,
-                limits=self._limits,
-                is_right=is_right,
-            )
-            return self._settled(candidate, judge(report, self._limits))
+            return self._settled(candidate, judged(candidate.id, outputs.get(candidate.id, {})))
 
         candidates = event.candidates
         if behaviour(event.deployed.task).head is Head.WORDS:
-            candidates = _swept(event, sets, outputs, seen, is_right)
+            candidates = _swept(event, sets, outputs, seen, is_right=is_right, judged=judged)
         return tuple(verdict(candidate) for candidate in candidates)
 
     def _settled(self, candidate: Candidate, verdict: Verdict) -> CandidateVerdict:
@@ -147,7 +144,9 @@ def _swept(
     sets: EvaluationSets,
     outputs: Outputs,
     seen: Mapping[str, Seen],
+    *,
     is_right: Judge,
+    judged: Callable[[str, Mapping[str, str]], Verdict],
 ) -> tuple[Candidate, ...]:
     """Each candidate at its best threshold, its outputs too, and the deployed model at its own.
 
@@ -156,7 +155,11 @@ def _swept(
     rows = [*sets.current, *(row for earlier in sets.earlier.values() for row in earlier)]
 
     def at_best(candidate: Candidate, by: str) -> Candidate:
-        threshold = best_threshold(seen[by], sets.current, is_right=is_right)
+        def keeps(threshold: float) -> bool:
+            said = outputs_at(seen[by], rows, threshold)
+            return not isinstance(judged(candidate.id, said), Regressed)
+
+        threshold = best_threshold(seen[by], sets.current, is_right=is_right, keeps=keeps)
         outputs[candidate.id] = outputs_at(seen[by], rows, threshold)
         return candidate.model_copy(update={"threshold": threshold})
 

@@ -46,6 +46,15 @@ def test_a_pass_that_stands_for_much_traffic_is_not_given_up_for_a_failure() -> 
     assert best_threshold(said, rare, is_right=IS_RIGHT) == 0.8
 
 
+def test_what_the_gate_keeps_goes_before_what_is_right_more_often() -> None:
+    rows = [row("a", ADA), row("b", ADA, failed=False)]
+    said = {"a": seen(0.97, 0.75), "b": seen(0.6, 0.4)}
+    assert best_threshold(said, rows, is_right=IS_RIGHT) == 0.5
+    assert best_threshold(said, rows, is_right=IS_RIGHT, keeps=lambda t: t > 0.9) == 0.95
+    # Where it keeps none, the best one says most.
+    assert best_threshold(said, rows, is_right=IS_RIGHT, keeps=lambda _: False) == 0.5
+
+
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(0, 3)), max_size=8))
 def test_no_other_threshold_is_right_more_often(drawn: list[tuple[float, float, int]]) -> None:
     options: list[list[Entity]] = [[], [ADA], [ALAN], [ADA, ALAN]]

@@ -30,12 +30,14 @@ def best_threshold(
     rows: Sequence[EvalRow],
     *,
     is_right: Judge,
+    keeps: Callable[[float], bool] = lambda _: True,
     thresholds: Sequence[float] = THRESHOLDS,
 ) -> float:
     """The threshold at which most of the traffic that these rows stand for is right.
 
     Held-out failures and guarded passes count together, or a threshold that repairs a few failures
-    and breaks many passes would win. The lowest of equally good ones; 0 without rows.
+    and breaks many passes would win. Those that the gate ``keeps`` go before all others. The lowest
+    of equally good ones; 0 without rows.
     """
     weighed = any(row.weight for row in rows)
 
@@ -45,4 +47,4 @@ def best_threshold(
             row.weight if weighed else 1.0 for row in rows if is_right(outputs[row.id], row.target)
         )
 
-    return max(thresholds, key=lambda t: (round(right(t), 9), -t)) if rows else 0.0
+    return max(thresholds, key=lambda t: (keeps(t), round(right(t), 9), -t)) if rows else 0.0
