@@ -164,13 +164,25 @@ class FailuresDiagnosed(Event):
 
 
 class Candidate(BaseModel):
-    """A trained adapter, ready to be verified."""
+    """A trained adapter, ready to be verified.
+
+    Entities below ``threshold`` are not named. ``calibrated``: the deployed model itself with
+    another threshold; nothing was trained, and the recipe says nothing.
+    """
 
     model_config = ConfigDict(frozen=True)
     id: Id
     recipe: Recipe
     adapter: ArtifactRef
     train_seconds: float
+    threshold: float = 0.0
+    calibrated: bool = False
+
+    @property
+    def name(self) -> str:
+        """A short readable name, for reports."""
+        name = "calibrate only" if self.calibrated else self.recipe.name
+        return f"{name} threshold {self.threshold:g}" if self.threshold else name
 
 
 class IterationRequested(Event):

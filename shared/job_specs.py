@@ -39,7 +39,7 @@ class EmbedResult(_Frozen):
     """Matrices in .npy, a row for each text in order.
 
     ``embeddings``: float32 [rows, dim], L2-normalised. ``probabilities``: float16 [rows, labels],
-    softmax in the order of the task's labels; None when no adapter was given.
+    softmax in the order of the task's labels; None without an adapter that answers with labels.
     """
 
     kind: Literal["embed"] = "embed"
@@ -108,6 +108,9 @@ class EvaluateSpec(_Frozen):
 
 class EvaluateResult(_Frozen):
     """``predictions``: JSONL of ``model``, ``id``, ``output``, ``confidence`` for each pair.
+
+    Models that name entities add ``seen``: each entity's ``start``, ``end``, ``type`` and
+    ``probability``, also of those below their threshold.
 
     ``broken`` maps a model's id to the reason it could not be loaded.
     """

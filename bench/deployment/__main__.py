@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import Annotated, Any
@@ -17,12 +17,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from bench.deployment.entities import ENTITY_SETTINGS, build_entities
+from bench.deployment.entity_figures import EntityFigures, entity_figures
 from bench.deployment.figures import Figures, figures
 from bench.deployment.story import Told, tell
 from bench.deployment.traffic import SETTINGS, Deployment, build
 from examples.demo.screen import Screen
+from shared.domain.tasks import TaskKind
 from shared.errors import PioneerError
 
+SCENARIOS = (*SETTINGS, *ENTITY_SETTINGS)
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "deployment.json"
 
 
@@ -37,13 +41,14 @@ class Goal:
 
 
 def main(  # noqa: PLR0917 - typer calls it by name
-    scenario: Annotated[str, typer.Argument(help=", ".join(SETTINGS))] = "clinc150",
+    scenario: Annotated[str, typer.Argument(help=", ".join(SCENARIOS))] = "clinc150",
     data: Annotated[Path, typer.Option(help="Folder that holds clinc150/.")] = Path(
         "../shared/data"
     ),
     seed: Annotated[int, typer.Option(help="Draws intents, rows and planted labels.")] = 1,
     story: Annotated[bool, typer.Option(help="The deployment through the real services.")] = True,
     churn_seeds: Annotated[int, typer.Option(help="Seeds 1..N of the churn; 0 for none.")] = 3,
+    most_requests: Annotated[int, typer.Option(help="Fewer requests of entities; 0: all.")] = 0,
     out: Annotated[Path, typer.Option(help="Where the figures go.")] = RESULTS,
     keep: Annotated[bool, typer.Option(help="Keep data and logs for a look.")] = False,
 ) -> None:
@@ -51,9 +56,9 @@ def main(  # noqa: PLR0917 - typer calls it by name
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     console = Console()
     folder = data / scenario.partition("-")[0]
-    if scenario not in SETTINGS or not (folder / "train.jsonl").exists():
+    if scenario not in SCENARIOS or not (folder / "train.jsonl").exists():
         console.print(
-            f"scenario {scenario!r} in {data}: give one of {', '.join(SETTINGS)}, and with --data "
+            f"scenario {scenario!r} in {data}: give one of {', '.join(SCENARIOS)}, and with --data "
             f"the folder that holds {folder.name}/train.jsonl"
         )
         sys.exit(2)
@@ -61,12 +66,12 @@ def main(  # noqa: PLR0917 - typer calls it by name
     report: dict[str, Any] = {}
     try:
         if story:
-            deployment = build(folder, scenario, SETTINGS[scenario], seed=seed)
+            deployment = _deployment(folder, scenario, seed, most_requests)
             screen = Screen(console)
             with screen.live():
                 told = asyncio.run(tell(deployment, home, screen))
-            report["story"] = _story(deployment, told, figures(deployment, told))
-        if churn_seeds:
+            report["story"] = _told(deployment, told)
+        if churn_seeds and scenario in SETTINGS:
             report["churn"] = _churn(folder, scenario, churn_seeds, console)
     except PioneerError as error:
         console.print(f"[red]error:[/red] {error}\nlogs: {home / 'logs'}", highlight=False)
@@ -83,7 +88,28 @@ def main(  # noqa: PLR0917 - typer calls it by name
     console.print(f"figures: {out}")
 
 
-def _story(deployment: Deployment, told: Told, found: Figures) -> dict[str, Any]:
+def _deployment(folder: Path, scenario: str, seed: int, most_requests: int) -> Deployment:
+    if scenario in SETTINGS:
+        return build(folder, scenario, SETTINGS[scenario], seed=seed)
+    deployment = build_entities(folder, scenario, ENTITY_SETTINGS[scenario], seed=seed)
+    few = deployment.requests[: most_requests or None]
+    return replace(deployment, requests=few)
+
+
+def _told(deployment: Deployment, told: Told) -> dict[str, Any]:
+    if deployment.kind is TaskKind.CLASSIFICATION:
+        found = figures(deployment, told)
+        return _story(deployment, told, found, _story_goals(found))
+    # Loads torch, which takes seconds.
+    from bench.deployment.gold import train_on_gold
+
+    named = entity_figures(deployment, told, train_on_gold(deployment))
+    return _story(deployment, told, named, _entity_goals(named, told.promoted))
+
+
+def _story(
+    deployment: Deployment, told: Told, found: Figures | EntityFigures, goals: Sequence[Goal]
+) -> dict[str, Any]:
     return {
         "command": _command(),
         "seed": deployment.seed,
@@ -94,7 +120,7 @@ def _story(deployment: Deployment, told: Told, found: Figures) -> dict[str, Any]
         "iterations": told.iterations,
         "cycle_seconds": told.seconds,
         "figures": asdict(found),
-        "goals": [asdict(goal) for goal in _story_goals(found)],
+        "goals": [asdict(goal) for goal in goals],
     }
 
 
@@ -143,6 +169,19 @@ def _story_goals(found: Figures) -> list[Goal]:
         Goal("never-trained passes broken of 200", "<= 2", broken, broken <= 2),
         Goal("planted wrong labels reported", ">= 16", planted.reported, planted.reported >= 16),
         Goal("planted wrong labels learned", "0", planted.learned, planted.learned == 0),
+    ]
+
+
+def _entity_goals(found: EntityFigures, promoted: bool) -> list[Goal]:
+    log, gained = found.log.f1_after, round(found.test.f1_after - found.test.f1_before, 4)
+    broken = found.regressions if promoted and found.regressions is not None else -1
+    return [
+        Goal("entity F1 of the log, as the paper counts", ">= 0.81", log, log >= 0.81),
+        Goal(
+            "of plain fine-tuning on all gold rows", ">= 0.95", found.of_gold, found.of_gold >= 0.95
+        ),
+        Goal("entity F1 gained on the test", "> 0", gained, gained > 0),
+        Goal("passes broken at the gate", "0 to 2", broken, 0 <= broken <= 2),
     ]
 
 

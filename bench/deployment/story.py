@@ -46,7 +46,8 @@ class Told:
     """All that the story tells. Without a promotion ``after`` is ``before``.
 
     ``trained`` are the rows that the promoted version learned from, ``measured`` the ids of the
-    gate's rows, ``triage`` its findings by the id of the trace.
+    gate's rows, ``triage`` its findings by the id of the trace, ``regressions`` what the promoted
+    version broke at the gate.
     """
 
     before: Answers
@@ -59,6 +60,7 @@ class Told:
     measured: tuple[EvalRow, ...]
     triage: dict[str, Triaged]
     seconds: float
+    regressions: int | None = None
 
 
 @dataclass(slots=True)
@@ -85,7 +87,12 @@ async def tell(deployment: Deployment, home: Path, screen: Screen) -> Told:
     watch = Stopwatch()
     served = [request.served for request in deployment.requests]
     workload = Workload(
-        deployment.name, deployment.labels, deployment.first, tuple(served), deployment.test
+        deployment.name,
+        deployment.labels,
+        deployment.first,
+        tuple(served),
+        deployment.test,
+        deployment.kind,
     )
     async with (
         production(home, deployment.name, screen, watch, SETTINGS) as running,
@@ -110,12 +117,13 @@ async def tell(deployment: Deployment, home: Path, screen: Screen) -> Told:
             after=after,
             promoted=version is not None,
             reason=ended.reason,
-            recipe=verdict.candidate.recipe.name if verdict else None,
+            recipe=verdict.candidate.name if verdict else None,
             iterations=ended.iterations,
             trained=_trained(running.artifacts, heard.promoted),
             measured=_measured(running.artifacts, heard.diagnosed),
             triage=_triage(running.artifacts, heard.diagnosed),
             seconds=round(seconds, 1),
+            regressions=verdict.report.regressions if verdict and verdict.report else None,
         )
 
 

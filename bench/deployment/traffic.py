@@ -15,6 +15,7 @@ from examples.demo.workload import (
     read_examples,
     text_key,
 )
+from shared.domain.tasks import TaskKind
 from shared.errors import BadInput
 
 NO_INTENT = "oos"
@@ -70,6 +71,7 @@ class Deployment:
     first: tuple[Example, ...]
     requests: tuple[Request, ...]
     test: tuple[Example, ...]
+    kind: TaskKind = TaskKind.CLASSIFICATION
 
 
 def build(

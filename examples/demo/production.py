@@ -19,7 +19,7 @@ from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
 from shared.domain.pipeline import Hyperparameters, Method, Recipe, Strategy
 from shared.domain.rows import Row, dump_rows
-from shared.domain.tasks import Task, TaskKind
+from shared.domain.tasks import Task
 from shared.errors import PermanentError
 from shared.events import (
     CandidatesVerified,
@@ -123,7 +123,7 @@ async def deploy_first(production: Production, workload: Workload) -> None:
     """Train the first model on the seed rows, register it, and wait until it is served."""
     rows = [Row(derive_id("seed", e.text), e.text, e.label) for e in workload.seed_rows]
     training_set = production.artifacts.put(dump_rows(rows), name="training.jsonl")
-    task = Task(TaskKind.CLASSIFICATION, workload.labels)
+    task = Task(workload.kind, workload.labels)
     trained = await _train(production.compute, task, training_set)
     event = ModelRegistered(
         id=derive_id("registered", workload.name, trained.adapter.sha256),

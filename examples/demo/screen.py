@@ -84,7 +84,7 @@ class Screen:
         shared = [note for note in notes[0] if all(note in of for of in notes)] if notes else []
         for verdict in event.verdicts:
             colour = COLOURS[verdict.outcome]
-            name = verdict.candidate.recipe.name
+            name = verdict.candidate.name
             self.say(f"  [{colour}]{name}[/{colour}]  {verdict.reason}")
             if verdict.report:
                 own = [note for note in verdict.report.warnings if note not in shared]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from shared.domain.tasks import TaskKind
 from shared.errors import BadInput
 
 SAMPLE = Path(__file__).resolve().parents[1] / "support_desk"
@@ -25,13 +26,17 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """``seed_rows`` train the first model, ``traffic`` is served, ``test`` is neither."""
+    """``seed_rows`` train the first model, ``traffic`` is served, ``test`` is neither.
+
+    The labels of rows are answers of this ``kind`` of task.
+    """
 
     name: str
     labels: tuple[str, ...]
     seed_rows: tuple[Example, ...]
     traffic: tuple[Example, ...]
     test: tuple[Example, ...]
+    kind: TaskKind = TaskKind.CLASSIFICATION
 
 
 @dataclass(frozen=True, slots=True)

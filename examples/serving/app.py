@@ -15,7 +15,7 @@ from examples.serving.bodies import (
     FeedbackRequest,
     Refused,
     asked,
-    check_label,
+    check_answer,
     read_body,
 )
 from examples.serving.server import Server
@@ -68,7 +68,7 @@ class Routes:
         limit = server.settings.max_body_bytes
         body = await read_body(request, FeedbackRequest, max_bytes=limit)
         if served := server.switch.current:
-            check_label("corrected_output", body.corrected_output, served.labels)
+            check_answer("corrected_output", body.corrected_output, served.task)
         given = FeedbackGiven(id=str(uuid4()), model=server.settings.model, **body.model_dump())
         await server.traces.send_feedback(given)
         return JSONResponse({"feedback_id": given.id}, 202)

@@ -14,8 +14,10 @@ from pydantic import (
 )
 from starlette.requests import Request
 
+from shared.domain.tasks import Task
 from shared.domain.traces import Verdict
 from shared.events import Id
+from shared.tasks import behaviour
 
 
 class Refused(Exception):
@@ -120,7 +122,7 @@ async def read_body(request: Request, kind: type[Body], *, max_bytes: int) -> Bo
         raise Refused(422, f"{where}: {problem}") from None
 
 
-def check_label(name: str, label: str | None, labels: tuple[str, ...]) -> None:
-    """Refuse a label the served model does not know; the loop could not learn from it."""
-    if label is not None and label not in labels:
-        raise Refused(422, f"{name}: {label[:80]!r} is not one of the model's {len(labels)} labels")
+def check_answer(name: str, answer: str | None, task: Task, text: str | None = None) -> None:
+    """Refuse an answer the served model cannot give; the loop could not learn from it."""
+    if answer is not None and (objection := behaviour(task).objection(answer, task, text)):
+        raise Refused(422, f"{name}: {objection} of the model")

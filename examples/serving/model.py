@@ -9,6 +9,7 @@ from typing import Protocol
 
 from examples.serving.deployments import Deployment
 from shared.domain.artifacts import ArtifactRef
+from shared.domain.tasks import Task
 from shared.errors import PermanentError, TransientError
 
 logger = logging.getLogger(__name__)
@@ -54,8 +55,8 @@ class Served:
         return self.event.deployed.version.number
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        return self.event.deployed.task.labels
+    def task(self) -> Task:
+        return self.event.deployed.task
 
 
 @dataclass(frozen=True, slots=True)

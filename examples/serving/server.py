@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from examples.serving.batching import Batcher, NotReady
-from examples.serving.bodies import Asked, check_label
+from examples.serving.bodies import Asked, check_answer
 from examples.serving.deployments import DeploymentFeed
 from examples.serving.model import Load, ModelSwitch, Prediction, Rejected, Served
 from examples.serving.settings import ServingSettings, kafka_client
@@ -56,7 +56,7 @@ class Server:
         if served is None:
             raise NotReady(self.why_not_ready() or "the model is being loaded")
         for one in texts:
-            check_label("reference", one.reference, served.labels)
+            check_answer("reference", one.reference, served.task, one.text)
         answer = await self.batcher.predict([one.text for one in texts])
         for one, prediction in zip(texts, answer.predictions, strict=True) if log else ():
             self.traces.emit(self._trace(one, prediction, answer.served))

@@ -232,11 +232,13 @@ class Runs:
 
 
 def _checkpoint(run: Run, promote: Promote) -> Checkpoint:
-    admission = promote.admission
+    admission, parent = promote.admission, run.deployed.version
+    calibrated, recipe = admission.candidate.calibrated, admission.candidate.recipe
     return Checkpoint(
         adapter=admission.candidate.adapter,
-        base_model=admission.candidate.recipe.hyperparameters.base_model,
-        training_set=admission.training_set,
+        base_model=parent.base_model if calibrated else recipe.hyperparameters.base_model,
+        # Nothing was trained: it learned what its parent did.
+        training_set=parent.training_set if calibrated else admission.training_set,
         evaluation_set=run.evaluation_set,
         heldout_score=admission.score,
         run_id=run.id,

@@ -13,6 +13,7 @@ from services.diagnoser.domain.second_opinions import doubtful, heed
 from services.diagnoser.domain.traffic import Traffic
 from services.diagnoser.domain.triage import Triaged, triage
 from shared.domain.tasks import Task
+from shared.tasks import behaviour
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ class AdvisedFindings:
         ``run_id`` names whose budget pays. Raises TransientError when the ledger is away.
         """
         triaged = None
-        if self._advice.available:
+        of_labels = behaviour(task).answers_are_labels
+        if self._advice.available and of_labels:
             traffic = await asyncio.to_thread(traffic.in_order)
             triaged = await self._triage(traffic, task, run_id)
         findings = await asyncio.to_thread(
@@ -53,6 +55,8 @@ class AdvisedFindings:
         if not self._advice.available:
             return findings
         findings = await self._name(findings, run_id)
+        if not of_labels:
+            return findings
         return await self._probe(findings, task, measured=measured, run_id=run_id)
 
     async def _triage(self, traffic: Traffic, task: Task, run_id: str) -> Triaged:

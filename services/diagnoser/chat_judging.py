@@ -14,6 +14,7 @@ from shared.domain.traces import UnjudgedTrace, VerdictSource
 from shared.domain.triage import Family
 from shared.logs import log_context
 from shared.ports import Clock
+from shared.tasks import behaviour
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,9 @@ class ChatJudging:
                 await self._judge(view.deployed)
 
     async def _judge(self, deployed: DeployedModel) -> None:
+        if not behaviour(deployed.task).answers_are_labels:
+            # The question speaks of labels.
+            return
         name, number = deployed.name, deployed.version.number
         newest = await self._traces.unjudged(name, number, _NEWEST)
         before = self._vain.get(name, Counter())

@@ -218,8 +218,9 @@ class Diagnosis:
 
 
 def _usual_errors(traffic: Traffic, findings: Findings, snapshot: Snapshot) -> dict[str, float]:
+    named = traffic.named()
     return error_rates(
-        findings.triaged.learnable(traffic.failures),
-        findings.triaged.learnable(traffic.passes),
+        findings.triaged.learnable(named.failures),
+        findings.triaged.learnable(named.passes),
         each_pass_is=snapshot.passing / max(len(traffic.passes), 1),
     )

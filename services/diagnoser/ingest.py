@@ -38,12 +38,13 @@ class Ingest:
         deployed = await self._models.deployed({t.model for t in traces})
         refused, accepted = Refused(), list[tuple[TraceLogged, Judgement | None]]()
         for place, trace in enumerate(traces):
+            model = deployed.get(trace.model)
             try:
-                self._check(trace, deployed.get(trace.model))
+                self._check(trace, model)
             except BadInput as error:
                 refused[place] = error
             else:
-                accepted.append((trace, judge_by_reference(trace.output, trace.reference)))
+                accepted.append(_judged(trace, model))
         await self._traces.add(accepted, now)
         waiting = await self._traces.parked_for([trace.id for trace, _ in accepted])
         if waiting:
@@ -140,32 +141,58 @@ class Ingest:
                     f"{self._max_text_chars}: shorten it before logging"
                 )
         if model and trace.reference is not None:
-            _check_answer(trace.reference, "reference", model)
+            _check_answer(trace.reference, "reference", model, trace.input)
+
+
+def _judged(
+    trace: TraceLogged, model: DeployedModel | None
+) -> tuple[TraceLogged, Judgement | None]:
+    """The trace with its judgement; answers of a known task are in their one form."""
+    if model is None:
+        return trace, judge_by_reference(trace.output, trace.reference)
+    task = behaviour(model.task)
+    known = trace.model_copy(
+        update={
+            "output": task.canonical(trace.output, trace.input),
+            "reference": trace.reference and task.canonical(trace.reference, trace.input),
+        }
+    )
+    return known, judge_by_reference(known.output, known.reference, is_right=task.is_right)
 
 
 def _judge(given: FeedbackGiven, trace: StoredTrace, model: DeployedModel | None) -> Judgement:
-    _check_feedback(given, trace.model, model)
+    _check_feedback(given, trace, model)
+    if model is None:
+        return from_feedback(
+            trace.output,
+            given.verdict,
+            given.corrected_output,
+            human=given.human,
+            reason=given.reason,
+        )
+    task, corrected = behaviour(model.task), given.corrected_output
     return from_feedback(
-        trace.output,
+        task.canonical(trace.output, trace.text),
         given.verdict,
-        given.corrected_output,
+        corrected and task.canonical(corrected, trace.text),
         human=given.human,
         reason=given.reason,
+        is_right=task.is_right,
     )
 
 
-def _check_feedback(given: FeedbackGiven, trace_model: str, model: DeployedModel | None) -> None:
-    if given.model != trace_model:
+def _check_feedback(given: FeedbackGiven, trace: StoredTrace, model: DeployedModel | None) -> None:
+    if given.model != trace.model:
         raise BadInput(
             f"feedback names model {given.model!r}, "
-            f"but trace {given.trace_id!r} is of {trace_model!r}"
+            f"but trace {given.trace_id!r} is of {trace.model!r}"
         )
     if model and given.corrected_output is not None:
-        _check_answer(given.corrected_output, "corrected_output", model)
+        _check_answer(given.corrected_output, "corrected_output", model, trace.text)
 
 
-def _check_answer(answer: str, name: str, model: DeployedModel) -> None:
-    if objection := behaviour(model.task).objection(answer, model.task):
+def _check_answer(answer: str, name: str, model: DeployedModel, text: str) -> None:
+    if objection := behaviour(model.task).objection(answer, model.task, text):
         raise BadInput(
             f"{name} {objection} of {model.name!r}: "
             "correct it, or register a model that knows this answer"

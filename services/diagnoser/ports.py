@@ -21,6 +21,7 @@ class StoredTrace:
     model_version: int
     output: str
     judgement: Judgement | None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

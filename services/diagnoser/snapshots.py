@@ -83,6 +83,7 @@ class Snapshots:
             trusted=self._trusted(snapshot.deployed),
             vectors=self._matrix(embedded.embeddings),
             probabilities=self._matrix(probabilities) if probabilities else None,
+            kind=snapshot.deployed.task.kind,
         )
 
     def earlier_texts(self, snapshot: Snapshot) -> list[str]:
@@ -110,7 +111,7 @@ def _learnable(traces: Sequence[JudgedTrace], deployed: DeployedModel) -> list[J
     Traces may have come before the model was known, and a fallback answer may have been praised.
     """
     objection = behaviour(deployed.task).objection
-    kept = [t for t in traces if objection(t.corrected, deployed.task) is None]
+    kept = [t for t in traces if objection(t.corrected, deployed.task, t.text) is None]
     if len(kept) < len(traces):
         logger.warning("%d traces have answers outside the task", len(traces) - len(kept))
     return sorted(kept, key=lambda trace: trace.id)

@@ -9,14 +9,17 @@ from services.synthesizer.chat import write_material
 from services.synthesizer.domain.chat_material import WrittenMaterial
 from services.synthesizer.domain.curriculum import Curriculum, compose
 from services.synthesizer.domain.enrichment import enrich
+from services.synthesizer.domain.entity_values import diversified
 from services.synthesizer.inputs import Inputs, read_inputs
 from shared.chat.asking import Chat
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
 from shared.domain.rows import Role, dump_rows
+from shared.domain.tasks import Head
 from shared.errors import DEFECTS, PermanentError
 from shared.events import Composition, IterationRequested, StepFailed, TrainingSetSynthesized
 from shared.ports import ArtifactStore, Publisher
+from shared.tasks import TaskBehaviour, behaviour
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +65,7 @@ class SynthesizerHandlers:
             await self._fail(event, f"{type(error).__name__}: {error}")
             return
         training_set = self._artifacts.put(dump_rows(curriculum.rows), name="training.jsonl")
-        composition = _composition(curriculum)
+        composition = _composition(curriculum, behaviour(event.deployed.task))
         manifest = _manifest(event, training_set, composition, curriculum)
         logger.info("training set %s: %s", training_set, composition)
         await self._publisher.publish(
@@ -92,7 +95,10 @@ class SynthesizerHandlers:
             event.data,
             evaluation_texts=inputs.measured,
             parent=f"training set of version {event.deployed.version.number}",
+            kind=event.deployed.task.kind,
         )
+        if not behaviour(event.deployed.task).answers_are_labels:
+            return await asyncio.to_thread(self._finished, event, inputs, curriculum)
         written = await self._write(event, inputs, curriculum)
         refused = {f"written row: {reason}": count for reason, count in written.refused.items()}
         return await asyncio.to_thread(
@@ -103,6 +109,15 @@ class SynthesizerHandlers:
             event.data,
             evaluation_texts=inputs.measured,
         )
+
+    def _finished(
+        self, event: IterationRequested, inputs: Inputs, curriculum: Curriculum
+    ) -> Curriculum:
+        """What is added where answers are no labels: another text has its entities elsewhere."""
+        if behaviour(event.deployed.task).head is not Head.WORDS:
+            return curriculum
+        rows = diversified(curriculum.rows, evaluation_texts=inputs.measured)
+        return replace(curriculum, rows=tuple(rows))
 
     async def _write(
         self, event: IterationRequested, inputs: Inputs, curriculum: Curriculum
@@ -133,13 +148,13 @@ class SynthesizerHandlers:
         await self._publisher.publish(failed)
 
 
-def _composition(curriculum: Curriculum) -> Composition:
+def _composition(curriculum: Curriculum, task: TaskBehaviour) -> Composition:
     return Composition(
         rows=len(curriculum.rows),
         gold=curriculum.count(Role.GOLD),
         hard=curriculum.count(Role.HARD),
         replay=curriculum.count(Role.REPLAY),
-        labels=len({row.target for row in curriculum.rows}),
+        labels=len({task.sort(row.target) for row in curriculum.rows}),
         dropped=curriculum.dropped,
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.domain.artifacts import ArtifactRef
+from shared.domain.bio import OUTSIDE, bio_tags, entity_type
 from shared.domain.pipeline import Method
 from shared.domain.tasks import Task, TaskKind
 from shared.errors import BadInput
@@ -24,11 +25,12 @@ class ImportedCheckpoint:
 def import_checkpoint(
     artifacts: ArtifactStore, folder: Path, *, name: str, base_model: str | None
 ) -> ImportedCheckpoint:
-    """Store a sequence classifier. Raises BadInput saying which file is missing or wrong.
+    """Store a classifier of texts or of words. Raises BadInput saying which file is wrong.
 
     LoRA: ``adapter_config.json``, ``adapter_model.safetensors`` and ``labels.json`` (the labels in
-    the head's order, sorted). Full: ``config.json`` with ``id2label``, ``model.safetensors`` and
-    the tokenizer. A folder with our ``adapter.json`` is taken as it is. Pickles are refused.
+    the head's order, sorted; BIO tags name entities). Full: ``config.json`` with ``id2label``,
+    ``model.safetensors`` and the tokenizer. A folder with our ``adapter.json`` is taken as it is.
+    Pickles are refused.
     """
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder: give the checkpoint's folder")
@@ -57,11 +59,7 @@ def _described(files: dict[str, bytes], folder: Path, base_model: str | None) ->
         method, base = Method.FULL, base_model
         numbered: dict[str, str] = _json(files, "config.json", folder).get("id2label", {})
         labels = [numbered[key] for key in sorted(numbered, key=int)]
-    if labels != sorted(labels) or len(labels) < 2:
-        raise BadInput(
-            f"{folder}: the head's labels {labels[:4]}… are not in sorted order: "
-            "Pioneer keeps heads in sorted order, save the checkpoint so"
-        )
+    task = _task(labels, folder)
     if not base:
         raise BadInput(
             f"{folder} does not say what it was trained from: name the base model with "
@@ -69,10 +67,28 @@ def _described(files: dict[str, bytes], folder: Path, base_model: str | None) ->
         )
     return {
         "format": 1,
-        "task": {"kind": TaskKind.CLASSIFICATION.value, "labels": labels},
+        "task": {"kind": task.kind.value, "labels": task.labels},
         "base_model": base,
         "method": method.value,
     }
+
+
+def _task(labels: list[str], folder: Path) -> Task:
+    """Classification by these labels; naming entities where they are BIO tags."""
+    if OUTSIDE in labels and any(label.startswith("B-") for label in labels):
+        types = tuple(sorted({of_type for label in labels if (of_type := entity_type(label))}))
+        if tuple(labels) != bio_tags(types):
+            raise BadInput(
+                f"{folder}: the head's tags {labels[:4]}… are not O, then B- and I- of each type "
+                "in sorted order: Pioneer keeps heads so, save the checkpoint so"
+            )
+        return Task(TaskKind.NER, types)
+    if labels != sorted(labels) or len(labels) < 2:
+        raise BadInput(
+            f"{folder}: the head's labels {labels[:4]}… are not in sorted order: "
+            "Pioneer keeps heads in sorted order, save the checkpoint so"
+        )
+    return Task(TaskKind.CLASSIFICATION, tuple(labels))
 
 
 def _json(files: dict[str, bytes], name: str, folder: Path) -> Any:

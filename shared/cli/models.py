@@ -15,10 +15,14 @@ from shared.adapters.checkpoint_import import import_checkpoint
 from shared.adapters.kafka import publishing
 from shared.cli.environment import client_settings, reading
 from shared.domain.artifacts import ArtifactRef
+from shared.domain.bio import from_tokens
+from shared.domain.entities import write_answer
 from shared.domain.ids import derive_id
 from shared.domain.rows import EvalPart, EvalRow, Row, dump_rows
+from shared.domain.tasks import Head, Task
 from shared.errors import BadInput, UnknownThing
 from shared.events import ModelRegistered
+from shared.tasks import behaviour
 
 app = typer.Typer(help="Register and inspect models.", no_args_is_help=True)
 console = Console()
@@ -34,22 +38,24 @@ def register(
         typer.Option(help="Hugging Face id or folder new versions are trained from."),
     ] = None,
     training_set: Annotated[
-        Path | None, typer.Option(help="JSONL of text and label it was trained on, for replay.")
+        Path | None,
+        typer.Option(
+            help="JSONL it was trained on, for replay: text and label, or tokens and tags."
+        ),
     ] = None,
     evaluation_set: Annotated[
-        Path | None, typer.Option(help="JSONL of text and label no later version may break.")
+        Path | None, typer.Option(help="JSONL that no later version may break, of the same form.")
     ] = None,
     endpoint: Annotated[
         str | None,
         typer.Option(help="URL the model answers at, such as http://host:8200/v1, for probes."),
     ] = None,
 ) -> None:
-    """Register a sequence classifier that is in production: PEFT or Hugging Face layout."""
+    """Register a classifier of texts or of words that is in production: PEFT or Hugging Face."""
     artifacts = FsspecArtifacts(client_settings().artifacts_uri)
     imported = import_checkpoint(artifacts, adapter, name=name, base_model=base_model)
-    labels = imported.task.labels
-    training = _stored(artifacts, training_set, labels=labels)
-    evaluation = _stored_evaluation(artifacts, evaluation_set, labels=labels)
+    training = stored_rows(artifacts, training_set, imported.task)
+    evaluation = _stored_evaluation(artifacts, evaluation_set, imported.task)
     try:
         event = ModelRegistered(
             id="to be derived",
@@ -113,38 +119,46 @@ def show(name: Annotated[str, typer.Argument(help="The model's name.")]) -> None
     console.print(versions, history)
 
 
-def _rows(file: Path, labels: tuple[str, ...]) -> list[Row]:
+def _rows(file: Path, task: Task) -> list[Row]:
     rows: list[Row] = []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        place = f"{file}:{number}"
         try:
-            row = json.loads(line)
-            text, label = str(row["text"]), str(row["label"])
+            text, answer = _read(json.loads(line), task, place)
         except (json.JSONDecodeError, KeyError, TypeError):
-            raise BadInput(
-                f'{file}:{number}: want {{"text": …, "label": …}} on each line'
-            ) from None
-        if label not in labels:
-            raise BadInput(f"{file}:{number}: label {label!r} is not one of the model's labels")
-        rows.append(Row(derive_id("row", text, label), text, label))
+            raise BadInput(f"{place}: want {_FORMS[behaviour(task).head]} on each line") from None
+        if objection := behaviour(task).objection(answer, task, text):
+            raise BadInput(f"{place}: {objection} of the model")
+        rows.append(Row(derive_id("row", text, answer), text, answer))
     return rows
 
 
-def _stored(
-    artifacts: FsspecArtifacts, file: Path | None, *, labels: tuple[str, ...]
-) -> ArtifactRef | None:
+_FORMS = {Head.TEXT: '{"text": …, "label": …}', Head.WORDS: '{"tokens": […], "tags": […]}'}
+
+
+def _read(row: dict[str, Any], task: Task, place: str) -> tuple[str, str]:
+    """(text, answer) of a row as its file writes it. Raises BadInput for tags that are not BIO."""
+    if behaviour(task).head is Head.TEXT:
+        return str(row["text"]), str(row["label"])
+    text, entities = from_tokens([*map(str, row["tokens"])], [*map(str, row["tags"])], row=place)
+    return text, write_answer(entities, text)
+
+
+def stored_rows(artifacts: FsspecArtifacts, file: Path | None, task: Task) -> ArtifactRef | None:
+    """The rows of a file as a training set. Raises BadInput naming the line that does not fit."""
     if file is None:
         return None
-    return artifacts.put(dump_rows(_rows(file, labels)), name="training.jsonl")
+    return artifacts.put(dump_rows(_rows(file, task)), name="training.jsonl")
 
 
 def _stored_evaluation(
-    artifacts: FsspecArtifacts, file: Path | None, *, labels: tuple[str, ...]
+    artifacts: FsspecArtifacts, file: Path | None, task: Task
 ) -> ArtifactRef | None:
     if file is None:
         return None
     rows = [
         EvalRow(r.id, r.text, r.target, EvalPart.REGRESSION, right_before=True)
-        for r in _rows(file, labels)
+        for r in _rows(file, task)
     ]
     return artifacts.put(dump_rows(rows), name="evaluation.jsonl")
 

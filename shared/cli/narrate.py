@@ -84,7 +84,7 @@ def _(event: CandidatesTrained) -> str:
 
 @narrate.register
 def _(event: CandidatesVerified) -> str:
-    return " | ".join(f"{v.candidate.recipe.name}: {v.reason}" for v in event.verdicts)
+    return " | ".join(f"{v.candidate.name}: {v.reason}" for v in event.verdicts)
 
 
 @narrate.register

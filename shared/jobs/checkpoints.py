@@ -30,7 +30,8 @@ FOREIGN_MAX_TOKENS = 256
 class Adapter(BaseModel):
     """``adapter.json``: what the weights beside it are, and what they were made from.
 
-    A checkpoint that was trained elsewhere has no recipe and no training set of ours.
+    A checkpoint that was trained elsewhere has no recipe and no training set of ours. An entity is
+    named when its probability is at least ``threshold``, 0 to 1.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -42,6 +43,7 @@ class Adapter(BaseModel):
     method: Method
     recipe: Recipe | None = None
     training_set: ArtifactRef | None = None
+    threshold: float = 0.0
 
     @property
     def max_tokens(self) -> int:

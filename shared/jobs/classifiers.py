@@ -1,4 +1,4 @@
-"""Sequence classifiers and tokenizers of Hugging Face, made from a folder."""
+"""Classifiers of texts or of words, and tokenizers of Hugging Face, made from a folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,9 @@ from typing import Any, Protocol, cast
 
 import torch
 
-from shared.domain.tasks import Task
+from shared.domain.bio import bio_tags
+from shared.domain.tasks import Head, Task
+from shared.tasks import behaviour
 
 
 class Tokenizer(Protocol):
@@ -35,24 +37,33 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 
 def new_classifier(folder: Path, task: Task) -> Any:
-    """A classifier over the task's labels; weights missing in the folder (the head) are random."""
-    from transformers import AutoModelForSequenceClassification
+    """A model with the task's head; weights missing in the folder (the head) are random."""
+    from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
     from transformers.utils import logging
+
+    of_words = behaviour(task).head is Head.WORDS
+    kind = AutoModelForTokenClassification if of_words else AutoModelForSequenceClassification
+    classes = head_classes(task)
 
     # A new head is expected: the table of missing keys would only alarm.
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    return AutoModelForSequenceClassification.from_pretrained(
+    return kind.from_pretrained(
         str(folder),
-        num_labels=len(task.labels),
-        id2label=dict(enumerate(task.labels)),
-        label2id={label: index for index, label in enumerate(task.labels)},
+        num_labels=len(classes),
+        id2label=dict(enumerate(classes)),
+        label2id={name: index for index, name in enumerate(classes)},
         dtype=torch.float32,
         # Fused attention pays for long rows on a GPU; on a CPU it is slower for short ones.
         attn_implementation=None if torch.cuda.is_available() else "eager",
         use_safetensors=True,
         trust_remote_code=False,
     )
+
+
+def head_classes(task: Task) -> tuple[str, ...]:
+    """What the head decides between, in its order: labels of a text, or tags of a word."""
+    return bio_tags(task.labels) if behaviour(task).head is Head.WORDS else task.labels
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str], *, max_tokens: int) -> list[list[int]]:

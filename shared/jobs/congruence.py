@@ -12,17 +12,24 @@ from typing import Any
 import torch
 
 from shared.domain.artifacts import ArtifactRef
-from shared.domain.tasks import Task
+from shared.domain.bio import bio_tags, entities_of
+from shared.domain.entities import read_answer
+from shared.domain.tasks import Head, Task
 from shared.errors import BadInput
-from shared.jobs.embed import load_deployed, read_texts
+from shared.jobs.classifiers import head_classes
+from shared.jobs.embed import Encoder, load_deployed, read_texts
 from shared.jobs.rows import Row
+from shared.jobs.words import word_probabilities, words_of
 from shared.ports import ArtifactStore
+from shared.tasks import behaviour
 
 
 def soft_targets(
     artifacts: ArtifactStore, parent: ArtifactRef | None, rows: Sequence[Row], task: Task
-) -> torch.Tensor:
-    """The parent's probabilities, float32 [rows, labels]; zeros where its answer is not the target.
+) -> torch.Tensor | list[torch.Tensor]:
+    """The parent's probabilities, zeros where its answer is not the target.
+
+    Float32 [rows, labels]; for a task of words [words, tags] of each row.
 
     Raises BadInput without a parent, or when the parent answers with other labels.
     """
@@ -32,16 +39,35 @@ def soft_targets(
         )
     deployed = load_deployed(artifacts, parent)
     known = list(deployed.model.config.id2label.values())
-    if known != list(task.labels):
+    if known != list(head_classes(task)):
         raise BadInput(
             f"parent {parent}: answers with {len(known)} other or otherwise ordered labels than "
             "the task has: train without congruence"
         )
+    if behaviour(task).head is Head.WORDS:
+        return _of_words(deployed, rows, task)
     _, found = read_texts([row.text for row in rows], base=None, deployed=deployed)
     probabilities = torch.from_numpy(found).float()
     answers = [known[at] for at in probabilities.argmax(1).tolist()]
     right = [answer == row.target for answer, row in zip(answers, rows, strict=True)]
     return probabilities * torch.tensor(right).unsqueeze(1)
+
+
+def _of_words(deployed: Encoder, rows: Sequence[Row], task: Task) -> list[torch.Tensor]:
+    """The parent names an entity here whatever its threshold: it is its words that are kept."""
+    found = word_probabilities(
+        deployed.model,
+        deployed.tokenizer,
+        [row.text for row in rows],
+        task=task,
+        max_tokens=deployed.max_tokens,
+    )
+    tags = bio_tags(task.labels)
+    for row, words in zip(rows, found, strict=True):
+        entities = entities_of([tags[at] for at in words.argmax(-1).tolist()], words_of(row.text))
+        if entities != read_answer(str(row.target)):
+            words.zero_()
+    return found
 
 
 def loss_sum(

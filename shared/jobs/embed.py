@@ -25,6 +25,7 @@ from shared.jobs.classifiers import Tokenizer, encode, load_tokenizer, padded
 from shared.jobs.devices import device, mixed_precision
 from shared.jobs.rows import read_rows
 from shared.ports import ArtifactStore
+from shared.tasks import behaviour
 
 Embeddings = NDArray[np.float32]
 Probabilities = NDArray[np.float16]
@@ -38,12 +39,16 @@ _TOKENISED_AT_ONCE = 8192
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """A model on its device. ``labels`` is 0 for one that only embeds."""
+    """A model on its device. ``labels`` is 0 for one that does not answer with a label.
+
+    ``backbone``: whether the model is a bare encoder, without a head.
+    """
 
     model: Any
     tokenizer: Tokenizer
     max_tokens: int
     labels: int = 0
+    backbone: bool = True
 
 
 def run_embed(spec: EmbedSpec, artifacts: ArtifactStore) -> EmbedResult:
@@ -55,7 +60,8 @@ def run_embed(spec: EmbedSpec, artifacts: ArtifactStore) -> EmbedResult:
         texts, base=load_base(spec.base_model) if spec.base_model else None, deployed=deployed
     )
     seconds = time.perf_counter() - start
-    stored = _put(artifacts, probabilities, "probabilities.npy") if deployed else None
+    answers = deployed is not None and deployed.labels > 0
+    stored = _put(artifacts, probabilities, "probabilities.npy") if answers else None
     return EmbedResult(
         embeddings=_put(artifacts, embeddings, "embeddings.npy"),
         probabilities=stored,
@@ -85,10 +91,11 @@ def load_encoder(folder: Path) -> Encoder:
 
 
 def load_deployed(artifacts: ArtifactStore, adapter: ArtifactRef) -> Encoder:
-    """A trained classifier. Raises as ``load``."""
+    """A trained model. Raises as ``load``."""
     found = load(artifacts, adapter)
-    model = found.model.to(device()).eval()
-    return Encoder(model, found.tokenizer, found.adapter.max_tokens, len(found.adapter.task.labels))
+    task, model = found.adapter.task, found.model.to(device()).eval()
+    labels = len(task.labels) if behaviour(task).answers_are_labels else 0
+    return Encoder(model, found.tokenizer, found.adapter.max_tokens, labels, backbone=False)
 
 
 def read_texts(
@@ -140,12 +147,12 @@ def _read(encoder: Encoder, texts: Sequence[str]) -> tuple[Embeddings, Probabili
 
 def _forward(encoder: Encoder, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
     """(unit vectors [rows, dim], probabilities [rows, labels]), both float32."""
-    if encoder.labels:
-        found = encoder.model(**batch, output_hidden_states=True)
-        hidden, softmax = found.hidden_states[-1], found.logits.float().softmax(-1)
-    else:
+    if encoder.backbone:
         hidden = encoder.model(**batch).last_hidden_state
         softmax = hidden.new_zeros((len(hidden), 0))
+    else:
+        found = encoder.model(**batch, output_hidden_states=True)
+        hidden, softmax = found.hidden_states[-1], found.logits.float().softmax(-1)
     mask = batch["attention_mask"].unsqueeze(-1).float()
     pooled = (hidden.float() * mask).sum(1) / mask.sum(1)
     return torch.nn.functional.normalize(pooled, dim=-1), softmax

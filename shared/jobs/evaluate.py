@@ -2,10 +2,12 @@
 
 import json
 import time
+from dataclasses import asdict
+from typing import Any
 
 from shared.errors import PermanentError
 from shared.job_specs import EvaluateResult, EvaluateSpec, ModelSpec
-from shared.jobs.predict import Predictor
+from shared.jobs.predict import Prediction, Predictor
 from shared.jobs.rows import Row, read_rows
 from shared.ports import ArtifactStore
 
@@ -48,8 +50,13 @@ def _predicted(model: ModelSpec, predictor: Predictor, rows: list[Row]) -> list[
                 "id": row.id,
                 "output": one.output,
                 "confidence": round(one.confidence, 6),
-            },
+            }
+            | ({"seen": _seen(one)} if one.entities else {}),
             ensure_ascii=False,
         )
         for row, one in zip(rows, found, strict=True)
     ]
+
+
+def _seen(prediction: Prediction) -> list[dict[str, Any]]:
+    return [asdict(one.entity) | {"probability": one.probability} for one in prediction.entities]

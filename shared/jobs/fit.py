@@ -15,10 +15,10 @@ from shared.domain.tasks import Task
 from shared.errors import BadInput
 from shared.jobs.base_models import base_folder
 from shared.jobs.batches import training_batches, within_memory
-from shared.jobs.classifiers import Tokenizer, encode, load_tokenizer, new_classifier, padded
-from shared.jobs.congruence import MeanWeights, loss_sum
+from shared.jobs.classifiers import Tokenizer, load_tokenizer, new_classifier, padded
+from shared.jobs.congruence import MeanWeights
 from shared.jobs.devices import device, mixed_precision
-from shared.jobs.heads import has_pooler, start_at_class_means
+from shared.jobs.lessons import Lesson, Soft, prepare
 from shared.jobs.rows import Row
 from shared.jobs.trainable import trainable
 
@@ -26,21 +26,6 @@ from shared.jobs.trainable import trainable
 _TOKENS_AT_ONCE = {"cpu": 2_048, "cuda": 65_536}
 
 Progress = Callable[[int, int, float | None], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Lesson:
-    """Token ids, targets [rows] and soft targets [rows, labels] of all rows."""
-
-    ids: Sequence[list[int]]
-    targets: torch.Tensor
-    soft: torch.Tensor | None
-    weight: float
-    pad: int
-
-    def loss(self, logits: torch.Tensor, part: list[int]) -> torch.Tensor:
-        soft = None if self.soft is None else self.soft[part]
-        return loss_sum(logits, self.targets[part], soft, weight=self.weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,34 +46,30 @@ def fit(
     *,
     report: Progress,
     due: Callable[[], bool],
-    soft: torch.Tensor | None = None,
+    soft: Soft | None = None,
 ) -> Fitted:
     """Train from the base model. Equal input gives equal weights on the same machine.
 
-    ``soft`` [rows, labels] are the soft targets of a strategy with congruence.
+    ``soft`` are the soft targets of a strategy with congruence, as ``soft_targets`` gives them.
     ``report(step, steps, loss)`` is called when ``due()`` says so, and at the last step.
     """
     h, on = recipe.hyperparameters, device()
     _seed(h.seed, on)
-    targets = _targets(rows, task)
     base = base_folder(h.base_model)
     tokenizer = load_tokenizer(base)
-    pad = tokenizer.pad_token_id or 0
-    ids = encode(tokenizer, [row.text for row in rows], max_tokens=h.max_tokens)
+    lesson = prepare(rows, task, recipe, tokenizer, soft=soft, on=on)
     start = time.perf_counter()
     model = new_classifier(base, task).to(on)
-    if has_pooler(model):
-        start_at_class_means(model, ids, targets, pad=pad)
+    lesson.start(model)
     model = trainable(model, recipe).train()
-    soft = None if soft is None else soft.to(on)
-    lesson = _Lesson(ids, torch.tensor(targets, device=on), soft, recipe.strategy.congruence, pad)
-    lengths = [len(row) for row in ids]
+    pad = tokenizer.pad_token_id or 0
+    lengths = [len(ids) for ids in lesson.ids]
     orders = [_all_epochs(lengths, h, order=o) for o in range(recipe.strategy.orders)]
     steps, done, losses = sum(map(len, orders)), 0, list[torch.Tensor]()
     mean = MeanWeights(model)
     for batches in orders:
         mean.restart()
-        for loss in _trained(model, lesson, batches, recipe, mean):
+        for loss in _trained(model, lesson, batches, recipe, mean, pad=pad):
             losses.append(loss)
             done += 1
             if due() or done == steps:
@@ -107,19 +88,21 @@ def fit(
 
 def _trained(
     model: Any,
-    lesson: "_Lesson",
+    lesson: Lesson,
     batches: Sequence[list[int]],
     recipe: Recipe,
     mean: MeanWeights,
+    *,
+    pad: int,
 ) -> Iterator[torch.Tensor]:
     """Go over the batches once; the loss of each. The weights that count go into the mean."""
-    on = lesson.targets.device
+    on, ids = model.device, lesson.ids
     optimiser, schedule = _optimiser(model, recipe, steps=len(batches))
     counted = max(1, round(recipe.strategy.averaged * len(batches)))
     for number, batch in enumerate(batches, 1):
         loss = torch.zeros((), device=on)
-        for part in within_memory(batch, lesson.ids, tokens=_TOKENS_AT_ONCE[on.type]):
-            inputs = padded([lesson.ids[i] for i in part], pad=lesson.pad, on=on)
+        for part in within_memory(batch, ids, tokens=_TOKENS_AT_ONCE[on.type]):
+            inputs = padded([ids[i] for i in part], pad=pad, on=on)
             with mixed_precision(on):
                 logits = model(**inputs).logits
             total = lesson.loss(logits.float(), part)
@@ -161,13 +144,6 @@ def _all_epochs(lengths: Sequence[int], h: Hyperparameters, *, order: int) -> li
         for _ in range(h.epochs)
         for batch in training_batches(lengths, size=h.batch_size, rng=rng)
     ]
-
-
-def _targets(rows: Sequence[Row], task: Task) -> list[int]:
-    index = {label: number for number, label in enumerate(task.labels)}
-    if unknown := sorted({str(row.target) for row in rows if row.target not in index}):
-        raise BadInput(f"targets {unknown[:5]} are not among the {len(index)} labels of the task")
-    return [index[str(row.target)] for row in rows]
 
 
 def _seed(seed: int, on: torch.device) -> None:

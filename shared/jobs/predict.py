@@ -1,4 +1,4 @@
-"""Predictions of a trained classifier, for evaluation jobs and for small serving programs."""
+"""Predictions of a trained model, for evaluation jobs and for small serving programs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,16 @@ from dataclasses import dataclass
 import torch
 
 from shared.domain.artifacts import ArtifactRef
+from shared.domain.bio import bio_tags, entities_of
+from shared.domain.entities import SeenEntity, write_answer
+from shared.domain.tasks import Head
 from shared.jobs.batches import inference_batches
 from shared.jobs.checkpoints import Loaded, load
 from shared.jobs.classifiers import encode, padded
 from shared.jobs.devices import device, mixed_precision
+from shared.jobs.words import word_probabilities, words_of
 from shared.ports import ArtifactStore
+from shared.tasks import behaviour
 
 # Small batches stay in the cache of a CPU core; a GPU wants more at once.
 _TOKENS_IN_A_BATCH = {"cpu": 512, "cuda": 16384}
@@ -19,10 +24,14 @@ _ROWS_IN_A_BATCH = 256
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """``output`` is a label of the task, ``confidence`` its softmax probability."""
+    """``output`` is an answer of the task, ``confidence`` its probability.
+
+    ``entities`` are all that a model of words saw, named in the output or below its threshold.
+    """
 
     output: str
     confidence: float
+    entities: tuple[SeenEntity, ...] = ()
 
 
 class Predictor:
@@ -41,6 +50,8 @@ class Predictor:
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction for each text, in order."""
+        if behaviour(self.adapter.task).head is Head.WORDS:
+            return self._tag(texts)
         labels = self.adapter.task.labels
         found = [Prediction(labels[0], 0.0)] * len(texts)
         if not texts:
@@ -55,6 +66,21 @@ class Predictor:
                 found[index] = Prediction(labels[label], confidence)
         return found
 
+    def _tag(self, texts: Sequence[str]) -> list[Prediction]:
+        adapter = self.adapter
+        read = word_probabilities(
+            self._model,
+            self._tokenizer,
+            texts,
+            task=adapter.task,
+            max_tokens=adapter.max_tokens,
+        )
+        tags = bio_tags(adapter.task.labels)
+        return [
+            _named(text, words, tags, adapter.threshold) if len(words) else _NOTHING
+            for text, words in zip(texts, read, strict=True)
+        ]
+
     @torch.inference_mode()
     def _classify(self, rows: list[list[int]]) -> list[tuple[float, int]]:
         batch = padded(rows, pad=self._tokenizer.pad_token_id or 0, on=self._device)
@@ -63,3 +89,29 @@ class Predictor:
             logits = self._model(**batch).logits
         confidence, label = logits.float().softmax(-1).max(-1)
         return list(zip(confidence.tolist(), label.tolist(), strict=True))
+
+
+_NOTHING = Prediction(write_answer((), ""), 1.0)
+
+
+def _named(
+    text: str, probabilities: torch.Tensor, tags: Sequence[str], threshold: float
+) -> Prediction:
+    """The answer that [words, tags] give a text; it is as sure as its least sure word."""
+    words = words_of(text)
+    sure = probabilities.amax(-1).tolist()
+    best: list[int] = probabilities.argmax(-1).tolist()
+    chosen = [tags[at] for at in best]
+    seen = [
+        SeenEntity(
+            entity,
+            min(
+                p
+                for p, (start, end) in zip(sure, words, strict=True)
+                if entity.start <= start and end <= entity.end
+            ),
+        )
+        for entity in entities_of(chosen, words)
+    ]
+    kept = [one.entity for one in seen if one.probability >= threshold]
+    return Prediction(write_answer(kept, text), min(sure), tuple(seen))

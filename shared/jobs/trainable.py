@@ -28,16 +28,40 @@ def trainable(model: Any, recipe: Recipe) -> Any:
     from peft import LoraConfig, get_peft_model
 
     rank = recipe.hyperparameters.lora_rank
-    pooled = has_pooler(model)
+    layers, whole = _adapted(model)
     config = LoraConfig(
-        task_type="SEQ_CLS",
+        task_type="TOKEN_CLS" if _tags_words(model) else "SEQ_CLS",
         r=rank,
         lora_alpha=2 * rank,
         lora_dropout=0.0,
-        target_modules=_BERT_LAYERS if pooled else "all-linear",
-        modules_to_save=["classifier", "pooler"] if pooled else None,
+        target_modules=layers,
+        modules_to_save=whole,
     )
     return _narrowed(get_peft_model(model, config))
+
+
+def _adapted(model: Any) -> tuple[str | list[str], list[str] | None]:
+    """(the layers that get low-rank adapters, those that are trained whole)."""
+    if has_pooler(model):
+        return _BERT_LAYERS, ["classifier", "pooler"]
+    if not _tags_words(model):
+        return "all-linear", None
+    head = _head(model)
+    # PEFT leaves the head of texts out of "all-linear", but not that of words.
+    linear = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and not name.startswith(head)
+    ]
+    return linear, [head]
+
+
+def _tags_words(model: Any) -> bool:
+    return type(model).__name__.endswith("ForTokenClassification")
+
+
+def _head(model: Any) -> str:
+    return next(name for name in ("classifier", "score") if hasattr(model, name))
 
 
 def _narrowed(model: Any) -> Any:

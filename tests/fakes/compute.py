@@ -1,7 +1,10 @@
 """A compute plane in memory with a small real classifier: the nearest training row answers."""
 
 import json
+import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 
@@ -9,7 +12,9 @@ import numpy as np
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from shared.domain.artifacts import ArtifactRef
+from shared.domain.entities import Entity, SeenEntity, read_answer, write_answer
 from shared.domain.rows import Row, load_rows
+from shared.domain.tasks import Task, TaskKind
 from shared.errors import PermanentError, TransientError
 from shared.job_specs import (
     CandidateProgress,
@@ -60,6 +65,43 @@ class NearestRow:
         return found
 
 
+class KnownEntities:
+    """Sees every value that a training row named, wherever a text says it.
+
+    As sure as the share of rows saying it that named it; names what reaches the threshold.
+    """
+
+    def __init__(self, rows: Sequence[Row], threshold: float) -> None:
+        self._threshold = threshold
+        named: dict[str, Counter[str]] = defaultdict(Counter)
+        for row in rows:
+            for entity in read_answer(row.target):
+                named[row.text[entity.start : entity.end]][entity.type] += 1
+        self._types = {
+            value: (
+                types.most_common(1)[0][0],
+                types.total() / sum(value in row.text.split() for row in rows),
+            )
+            for value, types in named.items()
+        }
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        return [
+            write_answer(
+                [s.entity for s in self.seen(text) if s.probability >= self._threshold], text
+            )
+            for text in texts
+        ]
+
+    def seen(self, text: str) -> list[SeenEntity]:
+        return [
+            SeenEntity(Entity(*found.span(), of_type), sure)
+            for found in re.finditer(r"\w+", text)
+            for of_type, sure in [self._types.get(found.group(), ("", 0.0))]
+            if sure
+        ]
+
+
 class InMemoryCompute:
     """Runs jobs when they are polled for the second time, so that progress can be seen."""
 
@@ -102,14 +144,20 @@ class InMemoryCompute:
     async def stop(self, job_id: str) -> None:
         self.jobs.pop(job_id, None)
 
-    def train(self, rows: Sequence[Row]) -> ArtifactRef:
+    def train(self, rows: Sequence[Row], task: Task | None = None) -> ArtifactRef:
         """An adapter that answers like these rows."""
-        model = json.dumps([[r.id, r.text, r.target] for r in rows]).encode()
-        return self._artifacts.put_folder({"model.json": model}, name="adapter")
+        files = {"model.json": json.dumps([[r.id, r.text, r.target] for r in rows]).encode()}
+        if task:
+            files["adapter.json"] = json.dumps({"kind": task.kind}).encode()
+        return self._artifacts.put_folder(files, name="adapter")
 
-    def load(self, ref: ArtifactRef) -> NearestRow:
-        rows = json.loads(self._artifacts.get_folder(ref)["model.json"])
-        return NearestRow([Row(*row) for row in rows])
+    def load(self, ref: ArtifactRef) -> NearestRow | KnownEntities:
+        files = self._artifacts.get_folder(ref)
+        rows = [Row(*row) for row in json.loads(files["model.json"])]
+        adapter = json.loads(files.get("adapter.json", b"{}"))
+        if adapter.get("kind") == TaskKind.NER:
+            return KnownEntities(rows, adapter.get("threshold", 0.0))
+        return NearestRow(rows)
 
     def _run(self, spec: JobSpec) -> JobResult:
         match spec:
@@ -122,7 +170,8 @@ class InMemoryCompute:
 
     def _embed(self, spec: EmbedSpec) -> EmbedResult:
         texts = [row.text for row in load_rows(self._artifacts.get(spec.texts), Row)]
-        sure = self.load(spec.adapter).probabilities(texts) if spec.adapter else None
+        model = self.load(spec.adapter) if spec.adapter else None
+        sure = model.probabilities(texts) if isinstance(model, NearestRow) else None
         return EmbedResult(
             embeddings=self._put_matrix(embed(texts)),
             probabilities=None if sure is None else self._put_matrix(sure),
@@ -136,7 +185,7 @@ class InMemoryCompute:
     def _train(self, spec: TrainSpec) -> TrainResult:
         rows = load_rows(self._artifacts.get(spec.training_set), Row)
         first, *rest = spec.candidates
-        adapter = self.train(rows)
+        adapter = self.train(rows, spec.task)
         if self.corrupt_adapters:
             weights = Path(adapter.uri.removeprefix("file://")) / "model.json"
             weights.write_bytes(weights.read_bytes().replace(b"billing", b"b1lling"))
@@ -157,16 +206,26 @@ class InMemoryCompute:
         broken: dict[str, str] = {}
         for model in spec.models:
             try:
-                outputs = self.load(model.adapter).predict([r.text for r in rows.values()])
+                loaded = self.load(model.adapter)
+                outputs = loaded.predict([r.text for r in rows.values()])
             except PermanentError as error:
                 broken[model.id] = str(error)
                 continue
             lines += [
-                json.dumps({"model": model.id, "id": key, "output": output, "confidence": 1.0})
+                json.dumps(
+                    {"model": model.id, "id": key, "output": output, "confidence": 1.0}
+                    | _told_as_seen(loaded, rows[key].text)
+                )
                 for key, output in zip(rows, outputs, strict=True)
             ]
         ref = self._artifacts.put("\n".join(lines).encode(), name="predictions.jsonl")
         return EvaluateResult(predictions=ref, broken=broken, inference_seconds=0.0)
+
+
+def _told_as_seen(model: NearestRow | KnownEntities, text: str) -> dict[str, object]:
+    if isinstance(model, NearestRow):
+        return {}
+    return {"seen": [asdict(s.entity) | {"probability": s.probability} for s in model.seen(text)]}
 
 
 def _progress(spec: JobSpec) -> tuple[CandidateProgress, ...]:

@@ -77,7 +77,7 @@ class InMemoryTraces:
     async def lookup(self, ids: Sequence[str]) -> Mapping[str, StoredTrace]:
         found = {key: self.traces[key] for key in ids if key in self.traces}
         return {
-            k: StoredTrace(k, t.model, t.model_version, t.output, j)
+            k: StoredTrace(k, t.model, t.model_version, t.output, j, t.input)
             for k, (t, j, _) in found.items()
         }
 

@@ -96,15 +96,20 @@ class House:
         return [event for event in self.heard if isinstance(event, kind)]
 
     async def deploy(
-        self, rows: Sequence[Row], labels: Sequence[str], *, endpoint: str | None = None
+        self,
+        rows: Sequence[Row],
+        labels: Sequence[str],
+        *,
+        endpoint: str | None = None,
+        task: Task | None = None,
     ) -> ModelRegistered:
-        """Register a model that answers like these rows."""
+        """Register a model that answers like these rows: it classifies, unless a task is given."""
         event = ModelRegistered(
             id="registration",
             model=MODEL,
-            task=Task(TaskKind.CLASSIFICATION, tuple(sorted(set(labels)))),
+            task=task or Task(TaskKind.CLASSIFICATION, tuple(sorted(set(labels)))),
             base_model="base",
-            adapter=self.compute.train(rows),
+            adapter=self.compute.train(rows, task),
             training_set=self.artifacts.put(dump_rows(rows), name="training.jsonl"),
             endpoint=endpoint,
         )

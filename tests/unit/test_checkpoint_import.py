@@ -7,6 +7,7 @@ import pytest
 
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.adapters.checkpoint_import import import_checkpoint
+from shared.domain.tasks import Task, TaskKind
 from shared.errors import BadInput
 
 BASE = "sentence-transformers/all-MiniLM-L6-v2"
@@ -46,6 +47,16 @@ def test_a_lora_checkpoint_names_its_base_itself(tmp_path: Path) -> None:
     taken = import_checkpoint(artifacts, folder, name="desk", base_model=None)
     assert taken.base_model == BASE
     assert json.loads(artifacts.get_folder(taken.ref)["adapter.json"])["method"] == "lora"
+
+
+def test_a_head_of_bio_tags_names_entities(tmp_path: Path) -> None:
+    artifacts = FsspecArtifacts((tmp_path / "store").as_uri())
+    folder = full(tmp_path / "model", ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"])
+    taken = import_checkpoint(artifacts, folder, name="names", base_model=BASE)
+    assert taken.task == Task(TaskKind.NER, ("LOC", "PER"))
+    unsorted = full(tmp_path / "other", ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"])
+    with pytest.raises(BadInput, match="not O, then B- and I- of each type in sorted order"):
+        import_checkpoint(artifacts, unsorted, name="names", base_model=BASE)
 
 
 @pytest.mark.parametrize(

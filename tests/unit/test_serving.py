@@ -309,7 +309,7 @@ async def test_too_many_waiting_texts_are_refused_at_once() -> None:
         (b'{"input": []}', 422, "input: give a text or a list of texts"),
         (b'{"input": ["a", " "]}', 422, "none of them empty"),
         (b'{"input": "a", "refrence": "v1"}', 422, "refrence"),
-        (b'{"input": "a", "reference": "v9"}', 422, "not one of the model's 4 labels"),
+        (b'{"input": "a", "reference": "v9"}', 422, "not one of the 4 labels of the model"),
         (b'{"input": "a", "reference": ["v1"]}', 422, "reference: give a single text"),
         (b'{"input": ["a", "b"], "reference": ["v1"]}', 422, "reference: give a list of 2"),
         (b'{"input": ["a", "b"], "id": ["x", "x"]}', 422, "an id of its own"),

@@ -12,6 +12,7 @@ from services.controller.domain.outcome import NOTHING, IterationOutcome, Judged
 from services.controller.domain.run import Run
 from shared.domain.evaluation import Admitted
 from shared.domain.pipeline import DataSpec, Method, Recipe, pipeline_digest
+from shared.events import Candidate
 
 # D, with H and S.
 Pipeline = tuple[DataSpec, Recipe]
@@ -101,12 +102,12 @@ class Graph:
         """All pipelines asked for, whatever came of them: equal content is the same pipeline."""
         return frozenset((node.data, node.recipe) for node in self.nodes.values())
 
-    def made(self, candidate_id: str) -> Node:
-        """The training that made a candidate. Raises KeyError for one of another run."""
+    def made(self, candidate_id: str) -> Node | None:
+        """The training that made a candidate; None where it is the deployed model, calibrated."""
         for node in self.nodes.values():
             if any(judged.candidate.id == candidate_id for judged in node.judged):
                 return node
-        raise KeyError(candidate_id)
+        return None
 
     def ancestors(self, name: str) -> frozenset[str]:
         """All it was made from, at any distance; a graph, so each of them once."""
@@ -169,5 +170,9 @@ def _nodes(outcome: IterationOutcome, known: Mapping[str, Node]) -> Iterator[Nod
             recipe=recipe,
             # A run from before origins were told has none that is known.
             parents=tuple(parent for parent in parents or () if parent in known),
-            judged=tuple(j for j in outcome.judged if j.candidate.recipe.training == recipe),
+            judged=tuple(j for j in outcome.judged if _made_by(recipe, j.candidate)),
         )
+
+
+def _made_by(training: Recipe, candidate: Candidate) -> bool:
+    return candidate.recipe.training == training and not candidate.calibrated

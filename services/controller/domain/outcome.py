@@ -109,8 +109,9 @@ def preferred(admissions: Iterable[Admission]) -> Admission | None:
     """The one that helps traffic most; of those within a standard error of it, the safest.
 
     Few rows cannot tell such candidates apart, and the best of many by chance is not the best
-    (the one-standard-error rule, Breiman et al. 1984). Safest: blended with its parent, then the
-    highest score, the smaller blend, fewest regressions, LoRA (cheaper to serve), and the id.
+    (the one-standard-error rule, Breiman et al. 1984). Safest: the deployed model with another
+    threshold, then blended with its parent, the highest score, the smaller blend, fewest
+    regressions, LoRA (cheaper to serve), and the id.
     """
     known = [(admission, _gain(admission)) for admission in admissions]
     if not known:
@@ -118,11 +119,12 @@ def preferred(admissions: Iterable[Admission]) -> Admission | None:
     best = max((gain for _, gain in known), key=lambda gain: gain.mean)
     alike = [one for one, gain in known if gain.mean >= best.mean - best.error]
 
-    def rank(admission: Admission) -> tuple[bool, float, float, int, bool, str]:
+    def rank(admission: Admission) -> tuple[int, float, float, int, bool, str]:
         candidate, report = admission.candidate, admission.verdict.report
         strategy = candidate.recipe.strategy
         share, whole = strategy.blended, strategy.method is not Method.LORA
-        return (share == 0, -report.score, share, report.regressions, whole, candidate.id)
+        kept = 2 if candidate.calibrated else 1 if share else 0
+        return (-kept, -report.score, share, report.regressions, whole, candidate.id)
 
     return min(alike, key=rank)
 

@@ -146,6 +146,8 @@ def _refitted(run: Run, promote: Promote) -> Iterate | None:
         return None
     # One training gives the blends too: one of them may keep what another breaks.
     node = read_graph(run).made(admission.candidate.id)
+    if node is None:
+        return None
     twins = tuple(judged.candidate for judged in node.judged)
     return Iterate(
         replace(node.data, heldout=True),

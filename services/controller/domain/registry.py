@@ -45,7 +45,7 @@ class Checkpoint:
 
     adapter: ArtifactRef
     base_model: str
-    training_set: ArtifactRef
+    training_set: ArtifactRef | None
     evaluation_set: ArtifactRef
     heldout_score: float
     run_id: str

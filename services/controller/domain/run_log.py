@@ -65,6 +65,10 @@ def _trained(outcome: IterationOutcome, graph: Graph, names: Mapping[str, str]) 
     nodes = [n for n in graph.nodes.values() if n.outcome.iteration == outcome.iteration]
     for node in nodes:
         yield from _node(node, graph, names)
+    for judged in outcome.judged:
+        if judged.candidate.calibrated:
+            score = f"score {judged.report.score:.3f}, " if judged.report else ""
+            yield f"  {judged.candidate.name}: {score}{judged.reason}"
     for reason in outcome.failed.values():
         yield f"  could not be trained: {reason}"
     yield f"  models took {outcome.gpu_seconds:.0f} s; verified {outcome.verified_at:%H:%M:%S}"

@@ -61,7 +61,9 @@ class MongoTraces:
     async def lookup(self, ids: Sequence[str]) -> Mapping[str, StoredTrace]:
         found = await self._traces.by_ids(ids)
         return {
-            key: StoredTrace(key, d["model"], d["model_version"], d["output"], judgement_of(d))
+            key: StoredTrace(
+                key, d["model"], d["model_version"], d["output"], judgement_of(d), d["input"]
+            )
             for key, d in found.items()
         }
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,11 @@ from services.diagnoser.domain.traffic import Traffic
 from services.diagnoser.domain.triage import Triaged, triage
 from shared.domain.ids import derive_id
 from shared.domain.near_duplicates import NearDuplicateIndex
-from shared.domain.patterns import ErrorPattern, Remedy
+from shared.domain.patterns import Character, ErrorPattern, Remedy
 from shared.domain.rows import EvalPart, EvalRow, FailureRow, Role, Row, TrainingRow
 from shared.domain.traces import JudgedTrace
 from shared.domain.triage import FIXABLE_FAMILIES, Family, TriageKind, TriageVerdict
+from shared.tasks import TaskBehaviour
 
 Vectors = npt.NDArray[np.float32]
 Traces = Sequence[JudgedTrace]
@@ -120,16 +121,17 @@ def diagnose(
     """
     traffic = traffic.in_order()
     triaged = triaged or triage(traffic)
-    passes = triaged.learnable(traffic.passes)
-    failures = triaged.learnable(traffic.failures)
-    background = _background(traffic, triaged.verdicts)
-    patterns = find_patterns(traffic.failures, traffic.failure_vectors, background)
+    named = traffic.named()
+    passes = triaged.learnable(named.passes)
+    failures = triaged.learnable(named.failures)
+    patterns = _patterns(named, triaged.verdicts)
     place = {t.id: at for at, t in enumerate(traffic.judged)}
     of_failure = triaged.repetitions.group[[place[t.id] for t in failures]].tolist()
-    splits = _split(failures, of_failure, passes, policy)
+    splits = _split(failures, of_failure, passes, policy).answered(traffic)
     only_measured = [t.text for t in (*splits.heldout, *splits.regression)]
     avoid = [*only_measured, *measured]
-    pool = training_pool(passes, only_measured)
+    pool = training_pool(triaged.learnable(traffic.passes), only_measured)
+    of_labels = traffic.behaviour.answers_are_labels
     return Findings(
         triaged=triaged,
         patterns=patterns,
@@ -146,7 +148,8 @@ def diagnose(
         heldout=splits.heldout,
         regression=splits.regression,
         pool=pool,
-        made=tuple(_clean_forms((*splits.repair, *pool), triaged, avoid)),
+        # Another text has its entities elsewhere.
+        made=tuple(_clean_forms((*splits.repair, *pool), triaged, avoid)) if of_labels else (),
         noise=_noise_shares((*failures, *passes), triaged),
         probes=make_probes(
             patterns,
@@ -154,7 +157,9 @@ def diagnose(
             [*(Row(t.id, t.text, t.corrected) for t in pool), *traffic.trusted],
             avoid=avoid,
             seed=policy.seed,
-        ),
+        )
+        if of_labels
+        else (),
         vectors=traffic.vectors[[place[trace.id] for trace in (*splits.repair, *pool)]],
         material=len(splits.repair) + len(pool) + len(traffic.trusted),
     )
@@ -165,6 +170,27 @@ class _Splits:
     repair: Traces
     heldout: Traces
     regression: Traces
+
+    def answered(self, traffic: Traffic) -> "_Splits":
+        """With the answers of these rows in the traffic, instead of their names."""
+        rows = {trace.id: trace for trace in traffic.judged}
+        return _Splits(
+            *([rows[t.id] for t in part] for part in (self.repair, self.heldout, self.regression))
+        )
+
+
+def _patterns(named: Traffic, verdicts: Mapping[str, TriageVerdict]) -> tuple[ErrorPattern, ...]:
+    """The patterns; the task's own word on misses counts more than the shares of traffic."""
+    background = _background(named, verdicts)
+    found = find_patterns(named.failures, named.failure_vectors, background)
+    return tuple(_characterised(pattern, named.behaviour) for pattern in found)
+
+
+def _characterised(pattern: ErrorPattern, behaviour: TaskBehaviour) -> ErrorPattern:
+    misses = behaviour.misses(pattern.expected, pattern.predicted)
+    if misses is None:
+        return pattern
+    return replace(pattern, character=Character.RECALL if misses else Character.PRECISION)
 
 
 def _split(failures: Traces, groups: Sequence[int], passes: Traces, policy: SplitPolicy) -> _Splits:
@@ -199,6 +225,7 @@ def remedies_for(
 
     A row without a verdict counts as one to learn from.
     """
+    traffic = traffic.named()
     background = _background(traffic, verdicts)
     scores = None
     if traffic.probabilities is not None:

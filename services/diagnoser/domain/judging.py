@@ -1,16 +1,23 @@
 """Verdicts of traces: from a reference, from feedback, and which of two judgements stands."""
 
+import operator
+from collections.abc import Callable
+
 from shared.domain.traces import Judgement, Verdict, VerdictSource
 from shared.errors import BadInput
 
+Judge = Callable[[str, str], bool]
 
-def judge_by_reference(output: str, reference: str | None) -> Judgement | None:
-    """Exact match of the stripped texts; None when there is no reference to judge by."""
+
+def judge_by_reference(
+    output: str, reference: str | None, *, is_right: Judge = operator.eq
+) -> Judgement | None:
+    """``is_right(output, reference)``, stripped; None when there is no reference to judge by."""
     right = (reference or "").strip()
     if not right:
         return None
     answer = output.strip()
-    if answer == right:
+    if is_right(answer, right):
         return Judgement(Verdict.PASS, VerdictSource.EXACT_MATCH, right, "matches the reference")
     return Judgement(
         Verdict.FAIL,
@@ -21,7 +28,13 @@ def judge_by_reference(output: str, reference: str | None) -> Judgement | None:
 
 
 def from_feedback(
-    output: str, verdict: Verdict, corrected: str | None, *, human: bool, reason: str = ""
+    output: str,
+    verdict: Verdict,
+    corrected: str | None,
+    *,
+    human: bool,
+    reason: str = "",
+    is_right: Judge = operator.eq,
 ) -> Judgement:
     """The judgement that feedback on a trace with this output gives.
 
@@ -30,11 +43,12 @@ def from_feedback(
     """
     source = VerdictSource.HUMAN if human else VerdictSource.FEEDBACK
     answer, right = output.strip(), (corrected or "").strip() or None
+    same = right is not None and is_right(answer, right)
     if verdict is Verdict.PASS:
-        if right not in (None, answer):
+        if right is not None and not same:
             raise BadInput(f"feedback passes {answer!r} but corrects it to {right!r}: send fail")
         return Judgement(verdict, source, answer, reason or f"confirmed by {source}")
-    if right == answer:
+    if same:
         raise BadInput(f"feedback fails {answer!r} but corrects it to the same: send pass")
     return Judgement(verdict, source, right, reason or f"rejected by {source}")
 

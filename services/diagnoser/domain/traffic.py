@@ -1,13 +1,15 @@
 """What one diagnosis looks at: judged rows, trusted rows, and what the models make of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from shared.domain.rows import Row
+from shared.domain.tasks import UNREADABLE, TaskKind
 from shared.domain.traces import JudgedTrace
+from shared.tasks import BEHAVIOURS, TaskBehaviour
 
 Vectors = npt.NDArray[np.float32]
 
@@ -18,7 +20,8 @@ class Traffic:
 
     ``trusted`` are the deployed model's training rows. ``vectors`` is float32
     [failures + passes + trusted, d], rows L2-normalised, in that order; ``probabilities`` are the
-    deployed model's, [failures + passes + trusted, labels], in the order of ``labels``.
+    deployed model's, [failures + passes + trusted, labels], in the order of ``labels``. ``kind``
+    says what the answers are.
     """
 
     labels: tuple[str, ...]
@@ -27,6 +30,7 @@ class Traffic:
     trusted: Sequence[Row]
     vectors: Vectors
     probabilities: Vectors | None = None
+    kind: TaskKind = TaskKind.CLASSIFICATION
 
     def __post_init__(self) -> None:
         rows = len(self.failures) + len(self.passes) + len(self.trusted)
@@ -47,7 +51,28 @@ class Traffic:
             [self.trusted[at] for at in trusted],
             self.vectors[order],
             None if self.probabilities is None else self.probabilities[order],
+            self.kind,
         )
+
+    @property
+    def behaviour(self) -> TaskBehaviour:
+        return BEHAVIOURS[self.kind]
+
+    def named(self) -> "Traffic":
+        """The same rows with names that many share for answers: what was confused, or their sort.
+
+        Labels are their own names.
+        """
+        behaviour = self.behaviour
+        if behaviour.answers_are_labels:
+            return self
+        failures = [_confused(trace, behaviour) for trace in self.failures]
+        passes = [_sorted(trace, behaviour) for trace in self.passes]
+        trusted = [replace(row, target=behaviour.sort(row.target)) for row in self.trusted]
+        names = {name for t in failures for name in (t.corrected, t.output)}
+        names |= {t.corrected for t in passes} | {row.target for row in trusted}
+        labels = tuple(sorted(names - {UNREADABLE}))
+        return replace(self, labels=labels, failures=failures, passes=passes, trusted=trusted)
 
     @property
     def judged(self) -> list[JudgedTrace]:
@@ -64,6 +89,16 @@ class Traffic:
     @property
     def trusted_vectors(self) -> Vectors:
         return self.vectors[len(self.failures) + len(self.passes) :]
+
+
+def _confused(trace: JudgedTrace, behaviour: TaskBehaviour) -> JudgedTrace:
+    expected, predicted = behaviour.confusion(trace.output, trace.corrected)
+    return replace(trace, corrected=expected, output=predicted)
+
+
+def _sorted(trace: JudgedTrace, behaviour: TaskBehaviour) -> JudgedTrace:
+    name = behaviour.sort(trace.corrected)
+    return replace(trace, corrected=name, output=name)
 
 
 def _by_id(rows: Sequence[JudgedTrace] | Sequence[Row]) -> list[int]:

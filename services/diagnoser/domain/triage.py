@@ -29,20 +29,28 @@ _HINT = 0.3
 
 
 def triage(traffic: Traffic, *, seed: int = 0) -> "Triaged":
-    """A verdict for every judged row of the traffic, from all signals together."""
-    rows = traffic.judged
+    """A verdict for every judged row of the traffic, from all signals together.
+
+    Signals that reason over labels are asked only where answers are labels.
+    """
+    rows, named = traffic.judged, traffic.named()
     texts = [row.text for row in rows]
     repetitions = collapse(texts, [row.occurred_at for row in rows])
     ordinary = [row.text for row in traffic.trusted] or [row.text for row in traffic.passes]
     noise = find_noise(texts, ordinary)
-    corrections = judge_corrections(traffic, repetitions, seed=seed)
+    off_domain = off_domain_evidence(
+        traffic.failure_vectors,
+        traffic.vectors[len(traffic.failures) :],
+        passes=len(traffic.passes),
+        seed=seed,
+    )
     signals: list[Sequence[Sequence[Evidence]]] = [
         surface_evidence(texts, ordinary),
         phrasing_evidence(
             texts,
             ordinary,
-            labels=[row.corrected for row in rows],
-            ordinary_labels=[row.target for row in traffic.trusted] or None,
+            labels=[row.corrected for row in named.judged],
+            ordinary_labels=[row.target for row in named.trusted] or None,
         ),
         phrase_evidence(
             [row.text for row in traffic.failures],
@@ -51,35 +59,43 @@ def triage(traffic: Traffic, *, seed: int = 0) -> "Triaged":
             traffic.labels,
             seed=seed,
         ),
-        heed_corrections(
-            off_domain_evidence(
-                traffic.failure_vectors,
-                traffic.vectors[len(traffic.failures) :],
-                passes=len(traffic.passes),
-                seed=seed,
-            ),
-            traffic,
-            corrections,
-            seed=seed,
-        ),
         [(one,) if one else () for one in disagreement_evidence(rows, repetitions.group.tolist())],
-        label_evidence(traffic, corrections),
-        _hints(
-            negation_evidence(
-                texts,
-                [row.corrected for row in rows],
-                [row.text for row in traffic.trusted],
-                [row.target for row in traffic.trusted],
-            )
-        ),
         noise_evidence(noise),
     ]
+    if traffic.behaviour.answers_are_labels:
+        signals += _label_signals(traffic, texts, repetitions, off_domain, seed=seed)
+    else:
+        # No correction speaks for a text that is far from all others.
+        signals.append(_hints(off_domain))
     verdicts = {
         row.id: decide([*chain.from_iterable(found)], released=row.released)
         for row, *found in zip(rows, *signals, strict=True)
     }
     found = {row.id: one for row, one in zip(rows, noise, strict=True) if one.families}
     return Triaged(verdicts, found, repetitions)
+
+
+def _label_signals(
+    traffic: Traffic,
+    texts: Sequence[str],
+    repetitions: Repetitions,
+    off_domain: Sequence[tuple[Evidence, ...]],
+    *,
+    seed: int,
+) -> list[Sequence[Sequence[Evidence]]]:
+    """What corrections that are labels say, of themselves and of how far a text is."""
+    corrections = judge_corrections(traffic, repetitions, seed=seed)
+    negation = negation_evidence(
+        texts,
+        [row.corrected for row in traffic.judged],
+        [row.text for row in traffic.trusted],
+        [row.target for row in traffic.trusted],
+    )
+    return [
+        heed_corrections(off_domain, traffic, corrections, seed=seed),
+        label_evidence(traffic, corrections),
+        _hints(negation),
+    ]
 
 
 @dataclass(frozen=True, slots=True)

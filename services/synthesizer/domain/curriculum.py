@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from math import ceil
 
@@ -12,6 +12,8 @@ from services.synthesizer.domain.neighbourhood import Neighbourhood, Pick
 from shared.domain.ids import derive_id
 from shared.domain.pipeline import DataSpec
 from shared.domain.rows import FailureRow, Role, Row, TrainingRow
+from shared.domain.tasks import TaskKind
+from shared.tasks import BEHAVIOURS
 
 CAPPED = "label above the ratio"
 PASS, PARENT = "pass", "parent"
@@ -44,15 +46,17 @@ def compose(
     parent_embeddings: Vectors | None = None,
     evaluation_texts: Iterable[str] = (),
     parent: str = "the parent's training set",
+    kind: TaskKind = TaskKind.CLASSIFICATION,
 ) -> Curriculum:
     """Compose a training set of about ``spec.size`` rows, the same for equal input in any order.
 
     ``embeddings`` is float32 [failures + passes, d], rows L2-normalised, ``parent_embeddings`` the
     same for the parent's rows; without them these are not searched, only replayed. Every failure is
     in: when they exceed their share, the whole grows so that the shares stay. Labels are balanced
-    last, which may shift the shares. Raises ValueError when vectors and rows do not fit.
+    last, which may shift the shares; answers of a ``kind`` without labels by their sort. Raises
+    ValueError when vectors and rows do not fit.
     """
-    material = gather(
+    found = gather(
         failures,
         passes,
         embeddings,
@@ -60,9 +64,12 @@ def compose(
         parent_embeddings=parent_embeddings,
         evaluation_texts=evaluation_texts,
     )
+    task = BEHAVIOURS[kind]
+    material = found.named(task)
     gold, hard, replay = _targets(spec, len(material.failures))
     near = Neighbourhood(material, max(gold, hard))
-    draft = _Draft(material, spec.seed, parent)
+    said = [task.confusion(row.output, row.target)[1] for row in found.failures]
+    draft = _Draft(material, spec.seed, parent, said)
     missing = {
         Role.GOLD: draft.take(near.support(draft.by_label), gold - len(material.failures)),
         Role.HARD: draft.take(near.contrast(draft.taken.keys()), hard),
@@ -73,7 +80,9 @@ def compose(
     # Replay last: truncation must never drop gold.
     missing[Role.REPLAY] = draft.take(draft.replay(), replay)
     size = gold + hard + replay + spec.surgical * len(patterns)
-    return _finish(draft, near, material, missing, ratio=spec.max_label_ratio, size=size)
+    done = _finish(draft, near, material, missing, ratio=spec.max_label_ratio, size=size)
+    answers = found.answers()
+    return replace(done, rows=tuple(replace(row, target=answers[row.text]) for row in done.rows))
 
 
 def _targets(spec: DataSpec, failures: int) -> tuple[int, int, int]:
@@ -109,8 +118,9 @@ def _finish(
 class _Draft:
     """A training set while rows are taken from the pool, none of them twice."""
 
-    def __init__(self, material: Material, seed: int, parent: str) -> None:
-        self._material, self._parent = material, parent
+    def __init__(self, material: Material, seed: int, parent: str, said: Sequence[str]) -> None:
+        """``said`` names what each failure was answered."""
+        self._material, self._parent, self._said = material, parent, said
         self.by_label = _by_label(material, seed)
         self.taken: dict[int, TrainingRow] = {}
 
@@ -146,9 +156,9 @@ class _Draft:
                 row.target,
                 Role.GOLD,
                 FAILURE,
-                f"failed as {row.output} in trace {row.id}",
+                f"failed as {said} in trace {row.id}",
             )
-            for row in self._material.failures
+            for row, said in zip(self._material.failures, self._said, strict=True)
         ]
         roles = list(Role)
         return gold + sorted(self.taken.values(), key=lambda row: roles.index(row.role))

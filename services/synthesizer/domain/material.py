@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from services.synthesizer.domain.controls import leaks
 from shared.domain.near_duplicates import normalise
 from shared.domain.rows import FailureRow, Row
+from shared.tasks import TaskBehaviour
 
 Vectors = npt.NDArray[np.float32]
 
@@ -31,6 +32,25 @@ class Material:
     pool_vectors: Vectors
     passes: int
     dropped: dict[str, int]
+
+    def named(self, behaviour: TaskBehaviour) -> "Material":
+        """The same rows with the names of what they teach for answers.
+
+        A failure stands among rows of the sort it must be supported by, and fell for the sort that
+        contrasts best. Labels are their own names.
+        """
+        if behaviour.answers_are_labels:
+            return self
+        failures = [(row, behaviour.lesson(row.output, row.target)) for row in self.failures]
+        return replace(
+            self,
+            failures=tuple(replace(row, target=of, output=to) for row, (of, to) in failures),
+            pool=tuple(replace(row, target=behaviour.sort(row.target)) for row in self.pool),
+        )
+
+    def answers(self) -> dict[str, str]:
+        """The right answer of each text."""
+        return {row.text: row.target for row in (*self.failures, *self.pool)}
 
 
 def gather(

@@ -4,6 +4,7 @@ from shared.domain.ids import derive_id
 from shared.errors import BadInput
 from shared.events import TrainingSetSynthesized
 from shared.job_specs import CandidateSpec, TrainSpec
+from shared.tasks import behaviour
 
 
 def plan_training(event: TrainingSetSynthesized) -> TrainSpec:
@@ -13,7 +14,8 @@ def plan_training(event: TrainingSetSynthesized) -> TrainSpec:
         raise BadInput(
             f"iteration {event.iteration} of run {event.run_id} names no recipe to train"
         )
-    if event.composition.labels < 2:
+    of_labels = behaviour(event.deployed.task).answers_are_labels
+    if of_labels and event.composition.labels < 2:
         raise BadInput(
             f"the training set has {event.composition.labels} label(s): a classifier needs two"
         )

@@ -1,0 +1,124 @@
+"""Candidates on trial: what each said of the evaluation rows, and the gate's verdict of it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from services.verifier.domain.evaluation import EvaluationSets, evaluate
+from services.verifier.domain.gates import judge
+from services.verifier.domain.threshold import best_threshold, outputs_at
+from services.verifier.predictions import Said
+from shared.domain.evaluation import Limits, Regressed, Unusable, Verdict
+from shared.domain.ids import derive_id
+from shared.domain.rows import EvalPart, EvalRow
+from shared.domain.tasks import Head
+from shared.events import Candidate, CandidatesTrained
+from shared.tasks import behaviour
+
+DEPLOYED = "deployed"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """``said`` by model id, the deployed model's under ``deployed``; ``broken``: why one said none.
+
+    ``limits`` are the gate's.
+    """
+
+    event: CandidatesTrained
+    sets: EvaluationSets
+    said: Mapping[str, Said]
+    broken: Mapping[str, str]
+    limits: Limits
+
+    def verdicts(self) -> Iterator[tuple[Candidate, Verdict]]:
+        """Each candidate with its verdict; those that name entities at their best threshold.
+
+        So is the deployed model, where another threshold changes what it says.
+        """
+        for candidate in self.event.candidates:
+            reason = self._unusable(candidate)
+            if reason is not None:
+                yield candidate, Unusable(candidate.id, reason)
+            else:
+                yield self._judged(*self._swept(candidate, self._heard(candidate)))
+        calibrated = self._calibrated()
+        if calibrated is not None:
+            yield self._judged(*calibrated)
+
+    @property
+    def _rows(self) -> list[EvalRow]:
+        return [*self.sets.current, *(row for rows in self.sets.earlier.values() for row in rows)]
+
+    @property
+    def _sweeps(self) -> bool:
+        return behaviour(self.event.deployed.task).head is Head.WORDS
+
+    def _is_right(self, output: str, target: str) -> bool:
+        return behaviour(self.event.deployed.task).is_right(output, target)
+
+    def _twin(self, candidate: Candidate) -> Candidate | None:
+        alike = (t for t in self.event.twins if t.recipe.digest == candidate.recipe.digest)
+        return next(alike, None)
+
+    def _unusable(self, candidate: Candidate) -> str | None:
+        twin = self._twin(candidate)
+        for model in (candidate, twin):
+            if model and model.id in self.broken:
+                return self.broken[model.id]
+        if self.event.twins and twin is None:
+            return "it learned the held-out failures, and no twin was measured without them"
+        return None
+
+    def _heard(self, candidate: Candidate) -> Said:
+        own, twin = self.said.get(candidate.id, Said({}, {})), self._twin(candidate)
+        if twin is None:
+            return own
+        held = {row.id for row in self.sets.current if row.part is EvalPart.HELDOUT}
+        return own.with_twin(self.said.get(twin.id, Said({}, {})), twin.id, held)
+
+    def _verdict(self, candidate: Candidate, said: Said) -> Verdict:
+        before = self.said.get(DEPLOYED)
+        report = evaluate(
+            candidate.id,
+            self.sets,
+            said.outputs,
+            before.outputs if before else None,
+            limits=self.limits,
+            is_right=self._is_right,
+        )
+        return judge(replace(report, warnings=(*report.warnings, *said.vouched)), self.limits)
+
+    def _judged(self, candidate: Candidate, said: Said) -> tuple[Candidate, Verdict]:
+        return candidate, self._verdict(candidate, said)
+
+    def _swept(self, candidate: Candidate, said: Said) -> tuple[Candidate, Said]:
+        """A candidate that names entities at the threshold that serves traffic best."""
+        if not self._sweeps or not said.seen:
+            return candidate, said
+
+        def at(threshold: float) -> Said:
+            return replace(said, outputs=outputs_at(said.seen, self._rows, threshold))
+
+        def keeps(threshold: float) -> bool:
+            return not isinstance(self._verdict(candidate, at(threshold)), Regressed)
+
+        best = best_threshold(said.seen, self.sets.current, is_right=self._is_right, keeps=keeps)
+        return candidate.model_copy(update={"threshold": best}), at(best)
+
+    def _calibrated(self) -> tuple[Candidate, Said] | None:
+        deployed = self.said.get(DEPLOYED)
+        if not self._sweeps or deployed is None or not self.event.candidates:
+            return None
+        candidate = self.event.candidates[0].model_copy(
+            update={
+                "id": derive_id("calibrated", self.event.run_id, self.event.iteration),
+                "adapter": self.event.deployed.version.adapter,
+                "train_seconds": 0.0,
+                "calibrated": True,
+            }
+        )
+        swept, said = self._swept(candidate, deployed)
+        same = all(
+            self._is_right(said.outputs[row.id], deployed.outputs[row.id]) for row in self._rows
+        )
+        return None if same else (swept, said)
