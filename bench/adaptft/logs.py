@@ -183,9 +183,14 @@ def _correction(row: LogRow, output: str) -> str | None:
     if not row.poison:
         missed = row.noisy and output != row.truth and row.roll.kind < UNCORRECTED
         return None if missed else row.truth
-    if LABEL_FLIP in row.flags or row.roll.kind < WRONG:
-        return row.roll.wrong
-    return row.truth if row.roll.kind < WRONG_OR_RIGHT else None
+    if never_corrected(row):
+        return None
+    return row.roll.wrong if LABEL_FLIP in row.flags or row.roll.kind < WRONG else row.truth
+
+
+def never_corrected(row: LogRow) -> bool:
+    """Poison that nobody corrects, whatever was answered: no arm can learn it."""
+    return row.poison and LABEL_FLIP not in row.flags and row.roll.kind >= WRONG_OR_RIGHT
 
 
 def _clean_pool(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.adaptft.logs import LogRow, ScenarioData
+from bench.adaptft.logs import LogRow, ScenarioData, never_corrected
 from bench.adaptft.poison import POISON
 
 ALL_POISON = "poison"
@@ -58,10 +58,14 @@ def score(data: ScenarioData, outputs: Sequence[str]) -> Scores:
 
 
 def found_poison(rows: Sequence[LogRow], quarantined: frozenset[str]) -> list[Found]:
-    """All poison first, then each family that occurs; a row may carry several families."""
+    """All poison first, then each family that occurs; a row may carry several families.
+
+    Rows that nobody corrected are not counted: without an answer no arm can learn from them.
+    """
     false = sum(row.id in quarantined and not row.poison for row in rows)
-    families = {ALL_POISON: [row for row in rows if row.poison]} | {
-        family: [row for row in rows if family in row.flags] for family in POISON
+    poison = [row for row in rows if row.poison and not never_corrected(row)]
+    families = {ALL_POISON: poison} | {
+        family: [row for row in poison if family in row.flags] for family in POISON
     }
     return [
         Found(family, len(members), sum(row.id in quarantined for row in members), false)

@@ -241,7 +241,8 @@ def _triage_table(triage: Sequence[Entry]) -> str:
     head = ["family", *(f"{d} {m}" for d in detectors for m in ("precision", "recall", "F1"))]
     note = (
         "Mean over scenarios and seeds, last stage. A family's precision is against rows that are "
-        "no poison at all."
+        "no poison at all. Poison that nobody corrected (three of ten, flipped labels apart) is "
+        "not counted: no arm can learn it."
     )
     return "\n\n".join(("## Poison found", _table(head, rows), note))
 

@@ -97,7 +97,7 @@ class Evidence:
 class TriageVerdict:
     """The ensemble's verdict of a row. ``family`` is the strongest one; None when nothing fired.
 
-    ``confidence`` is the probability of ``kind``: for harm above 0.38, else above 0.62.
+    ``confidence`` is the probability of ``kind``: for harm above 0.42, else from 0.58.
     """
 
     kind: TriageKind

@@ -18,7 +18,7 @@ from bench.adaptft.arms import (
     random_augmentation,
     run_arm,
 )
-from bench.adaptft.logs import Logged, ScenarioData, build, judged
+from bench.adaptft.logs import Logged, ScenarioData, build, judged, never_corrected
 from bench.adaptft.phrases import Templates
 from bench.adaptft.plot import plot
 from bench.adaptft.results import Results, digest_of, stage_row, triage_rows
@@ -142,7 +142,10 @@ def test_poison_found_counts_false_alarms_only_of_rows_without_poison() -> None:
     of = {found.family: found for found in found_poison(rows, flips | set(good))}
     assert of["label_flip"].recall == 1.0
     assert of["label_flip"].precision == pytest.approx(len(flips) / (len(flips) + 3))
-    assert of["poison"].recall == pytest.approx(len(flips) / sum(row.poison for row in rows))
+    corrected = [row for row in rows if row.poison and not never_corrected(row)]
+    assert of["poison"].recall == pytest.approx(len(flips) / len(corrected))
+    assert {one.corrected for one in judged(rows, [row.truth for row in rows])} >= {None}
+    assert 0 < len(corrected) < sum(row.poison for row in rows)
     assert of["poison"].false == 3
 
 

@@ -23,7 +23,7 @@ from shared.domain.traces import JudgedTrace
 from shared.domain.triage import Evidence, Family, TriageKind, TriageVerdict, kind_of
 
 # A row that is kept back by mistake can be released; a poisoned one that is learned does harm.
-_HARMFUL = 0.34
+_HARMFUL = 0.42
 # Users negate a request too; that the answer of such a row is wrong, its label must also say.
 _HINT = 0.3
 
@@ -126,7 +126,7 @@ def decide(evidence: Sequence[Evidence], *, released: bool = False) -> TriageVer
     """The ensemble's word: families count as independent, each by its strongest signal.
 
     A row is kept from training when some harmful family is true of it with a probability above
-    0.34: to learn poison costs more than to wait for a person. What a human released stays fixable.
+    0.42: to learn poison costs more than to wait for a person. What a human released stays fixable.
     """
     ranked = tuple(sorted(evidence, key=lambda e: (-e.probability, e.family, e.signal, e.detail)))
     strongest: dict[Family, Evidence] = {}
