@@ -159,7 +159,7 @@ def _means(churn: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 
 def _story_goals(found: Figures) -> list[Goal]:
-    fixed, unseen = found.paper_failures.share, found.unseen_failures.share
+    fixed, unseen = found.paper_failures.share, found.heldout_failures.share
     r, broken = found.paper_passes.broken, found.unseen_passes.broken
     planted = found.planted
     return [

@@ -77,7 +77,7 @@ def entity_figures(deployment: Deployment, told: Told, gold: Gold) -> EntityFigu
         failures_before=sum(before != truth for truth, before, _ in log),
         failures_after=sum(after != truth for truth, _, after in log),
         trained_rows=len(told.trained),
-        regressions=told.regressions,
+        regressions=told.report.regressions if told.report else None,
     )
 
 

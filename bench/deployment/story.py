@@ -13,6 +13,7 @@ from examples.demo.screen import Screen
 from examples.demo.workload import Workload
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.adapters.kafka_reader import LOOP_TOPICS, reading_topics
+from shared.domain.evaluation import EvaluationReport
 from shared.domain.rows import EvalRow, TrainingRow, load_rows
 from shared.events import Event, FailuresDiagnosed, ModelPromoted
 
@@ -46,8 +47,8 @@ class Told:
     """All that the story tells. Without a promotion ``after`` is ``before``.
 
     ``trained`` are the rows that the promoted version learned from, ``measured`` the ids of the
-    gate's rows, ``triage`` its findings by the id of the trace, ``regressions`` what the promoted
-    version broke at the gate.
+    gate's rows, ``triage`` its findings by the id of the trace, ``report`` the gate's of the
+    promoted version.
     """
 
     before: Answers
@@ -60,7 +61,7 @@ class Told:
     measured: tuple[EvalRow, ...]
     triage: dict[str, Triaged]
     seconds: float
-    regressions: int | None = None
+    report: EvaluationReport | None = None
 
 
 @dataclass(slots=True)
@@ -123,7 +124,7 @@ async def tell(deployment: Deployment, home: Path, screen: Screen) -> Told:
             measured=_measured(running.artifacts, heard.diagnosed),
             triage=_triage(running.artifacts, heard.diagnosed),
             seconds=round(seconds, 1),
-            regressions=verdict.report.regressions if verdict and verdict.report else None,
+            report=verdict.report if verdict else None,
         )
 
 

@@ -8,6 +8,7 @@ import pytest
 from bench.deployment.entities import EntitySetting, build_entities
 from bench.deployment.entity_figures import Gold, entity_figures
 from bench.deployment.story import Answers, Told
+from shared.domain.evaluation import EvaluationReport, SetReport
 from shared.domain.rows import Role, TrainingRow
 from shared.domain.tasks import TaskKind
 from shared.errors import BadInput
@@ -58,7 +59,9 @@ def test_figures_tell_the_log_from_what_was_never_trained_on(tmp_path: Path) -> 
         measured=(),
         triage={},
         seconds=1.0,
-        regressions=1,
+        report=EvaluationReport(
+            "c1", SetReport("heldout", 3, 0, 2, ()), SetReport("passes", 4, 4, 3, ("p",)), (), 0.5
+        ),
     )
     gold = Gold(tuple(e.label for e in deployment.test), rows=11, seconds=2.0)
     found = entity_figures(deployment, told, gold)

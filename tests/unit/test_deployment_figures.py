@@ -8,6 +8,7 @@ from bench.deployment.figures import Broken, Fixed, figures
 from bench.deployment.story import Answers, Told, Triaged
 from bench.deployment.traffic import Deployment, Request, Setting, build
 from examples.demo.workload import SAMPLE, Example
+from shared.domain.evaluation import EvaluationReport, SetReport
 from shared.domain.rows import EvalPart, EvalRow, Role, TrainingRow
 from shared.errors import BadInput
 
@@ -54,13 +55,20 @@ def test_failures_and_passes_are_told_apart_by_what_was_trained_on() -> None:
     found = figures(DEPLOYMENT, TOLD)
     assert found.pass_rate == pytest.approx(3 / 7, abs=1e-4)
     assert found.paper_failures == Fixed(3, 2, 0.6667)
-    assert found.heldout_failures == Fixed(1, 1, 1.0)
+    assert found.heldout_failures == Fixed(0, 0, 0.0)
     assert found.unseen_failures == Fixed(2, 1, 0.5)
     assert found.paper_passes == Broken(3, 1, 66.67)
     assert found.unseen_passes == Broken(2, 1, 100.0)
     assert found.ungated_passes == Broken(1, 1, 200.0)
     assert (found.test_accuracy_before, found.test_accuracy_after) == (0.5, 0.5)
     assert found.test_passes == Broken(1, 1, 200.0)
+
+
+def test_held_out_failures_are_counted_by_the_gate_whose_twin_did_not_learn_them() -> None:
+    heldout = SetReport("heldout", total=8, right_before=0, right_after=6, regressed=())
+    report = EvaluationReport("c1", heldout, SetReport("regression", 4, 4, 4, ()), (), 0.5)
+    learned_too = replace(TOLD, report=report, trained=(*TOLD.trained, learned(REQUESTS[1], "a")))
+    assert figures(DEPLOYMENT, learned_too).heldout_failures == Fixed(8, 6, 0.75)
 
 
 def test_a_planted_reference_counts_as_reported_only_when_its_label_was_doubted() -> None:
