@@ -25,8 +25,8 @@ class ControllerSettings(ServiceSettings):
     )
     sufficient_remedy: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.9,
-        description="Do not train when remedies without training cover this share of the failures "
-        "that are not poison.",
+        description="Do not train when remedies for people to apply (reference labels, prompt or "
+        "schema) cover this share of the failures that are not poison.",
     )
     max_minutes: Annotated[float, Field(gt=0)] = Field(
         default=720.0, description="A run ends after this many minutes with the best it has."

@@ -107,6 +107,11 @@ class RemedyKind(StrEnum):
     def trains(self) -> bool:
         return self in (RemedyKind.MORE_DATA, RemedyKind.MORE_CAPACITY)
 
+    @property
+    def by_people(self) -> bool:
+        """Whether only people can do it, so that a run would train on what they have to mend."""
+        return self in (RemedyKind.REFERENCE_LABELS, RemedyKind.PROMPT_OR_SCHEMA)
+
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
@@ -124,6 +129,6 @@ class Remedy:
     biases: tuple[tuple[str, float], ...] = ()
 
 
-def without_training(remedies: Sequence[Remedy]) -> int:
-    """How many failures are remedied without training."""
-    return sum(remedy.failures for remedy in remedies if not remedy.kind.trains)
+def left_to_people(remedies: Sequence[Remedy]) -> int:
+    """How many failures are for people to remedy."""
+    return sum(remedy.failures for remedy in remedies if remedy.kind.by_people)

@@ -10,7 +10,7 @@ from services.diagnoser.domain.background import Background
 from services.diagnoser.domain.label_bias import check_bias
 from services.diagnoser.domain.remedies import Scores, find_remedies
 from services.diagnoser.domain.taxonomy import find_patterns
-from shared.domain.patterns import Remedy, RemedyKind, without_training
+from shared.domain.patterns import Remedy, RemedyKind, left_to_people
 from shared.domain.rows import Row
 from shared.domain.traces import JudgedTrace, Verdict, VerdictSource
 from shared.domain.triage import Family, TriageKind, TriageVerdict, kind_of
@@ -49,7 +49,7 @@ def test_plain_failures_want_more_data() -> None:
     assert list(found) == [RemedyKind.MORE_DATA]
     assert found[RemedyKind.MORE_DATA].failures == 6
     assert "a (6)" in found[RemedyKind.MORE_DATA].reason
-    assert without_training([*found.values()]) == 0
+    assert left_to_people([*found.values()]) == 0
 
 
 def test_wrong_references_are_to_be_corrected_and_poison_has_no_remedy() -> None:
@@ -64,7 +64,7 @@ def test_wrong_references_are_to_be_corrected_and_poison_has_no_remedy() -> None
     assert found[RemedyKind.REFERENCE_LABELS].failures == 2
     assert "1 disagreement, 1 wrong reference" in found[RemedyKind.REFERENCE_LABELS].reason
     assert found[RemedyKind.MORE_DATA].failures == 3
-    assert without_training([*found.values()]) == 2
+    assert left_to_people([*found.values()]) == 2
 
 
 def test_answers_outside_the_labels_want_another_schema() -> None:

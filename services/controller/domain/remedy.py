@@ -1,6 +1,6 @@
 """Whether training is the remedy at all (paper §2.6, §5.2.3: the cheapest remedy first)."""
 
-from shared.domain.patterns import without_training
+from shared.domain.patterns import left_to_people
 from shared.events import FailuresDiagnosed
 
 SUFFICIENT = 0.9
@@ -9,17 +9,18 @@ SUFFICIENT = 0.9
 def why_not_train(event: FailuresDiagnosed, *, sufficient: float = SUFFICIENT) -> str | None:
     """What to do instead of training, in words, or None when a run is worth its cost.
 
-    Not worth it: nothing may be learned, nothing is left to measure with, or remedies without
-    training cover at least ``sufficient`` of the failures that are not poison.
+    Not worth it: nothing may be learned, nothing is left to measure with, or what only people can
+    mend covers at least ``sufficient`` of the failures that are not poison. A calibration does not
+    close a run: until somebody serves it the failures go on, and training mends them too.
     """
     honest = event.failures - event.quarantined
-    covered = without_training(event.remedies)
+    covered = left_to_people(event.remedies)
     if event.repair < 1:
         why = f"none of {event.failures} failures may be learned from"
     elif event.heldout < 1:
         why = f"none of {event.failures} failures can be held out to measure an improvement"
     elif honest > 0 and covered >= sufficient * honest:
-        why = f"remedies without training cover {covered} of {honest} failures"
+        why = f"remedies for people to apply cover {covered} of {honest} failures"
     else:
         return None
     return "; ".join([f"do not train: {why}", *_instead(event)])
