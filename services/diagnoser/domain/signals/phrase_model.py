@@ -6,19 +6,19 @@ texts, bare and with harmless phrases around them. Its probabilities come from a
 that it was not fitted to.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from services.diagnoser.domain.signals.known_phrases import Template, fill, known_templates
+from services.diagnoser.domain.signals.phrase_scoring import Clauses, Scorer, counter_of, spoken
 from services.diagnoser.domain.signals.reading import read
 from shared.domain.triage import Evidence, Family
 
@@ -30,7 +30,6 @@ Floats = npt.NDArray[np.float64]
 FEWEST = 60
 _MOST = 1_500
 _FOLDS = 3
-_STRENGTH = 60.0
 # Of the harmless rows that set the line, the share of bare texts; the rest have phrases around.
 _BARE = 0.6
 # The share of poisonous phrases that is expected before a row is read. What was answered rightly
@@ -39,10 +38,6 @@ _OF_FAILURES, _OF_PASSES = 0.1, 0.02
 _REPORTED_FROM, _SUREST = 0.05, 0.97
 _ROWS_AT_ONCE = 4_096
 _SHOWN = 3
-# Groups of one to three words, marked as such, and of two to five letters of a word and its ends.
-_WORDS, _LETTERS = (1, 2, 3), (2, 3, 4, 5)
-_MARK = "="
-_STOP = re.compile(r"(?:^| )[.,](?: |$)")
 
 
 def phrase_evidence(
@@ -96,7 +91,7 @@ class PhraseModel:
 
     counter: CountVectorizer
     names: npt.NDArray[Any]
-    scorer: "_Scorer"
+    scorer: Scorer
     slope: float
     offset: float
     families: tuple[Family, ...]
@@ -116,18 +111,17 @@ class PhraseModel:
         Raises ValueError with fewer than three texts.
         """
         rows, phrases, fold = _folded(templates, texts, labels, seed)
-        counter = CountVectorizer(analyzer=cast(Any, _groups))
         readings = [read(text) for text in rows]
-        counts = counter.fit_transform(readings)
-        clauses = _Clauses.of(readings, counter)
+        counter, counts = counter_of(readings)
+        clauses = Clauses.of(readings, counter)
         harmful = np.array([t.family is not None for t in phrases] + [False] * len(texts))
         scores = np.empty(len(rows))
         for out in range(_FOLDS):
             unseen = fold == out
-            scorer = _Scorer.of(counts[~unseen], harmful[~unseen])
+            scorer = Scorer.of(counts[~unseen], harmful[~unseen])
             scores[unseen] = clauses.heard(scorer.scores(counts), scorer)[unseen]
         slope, offset = _line(scores, harmful, bare=np.arange(len(rows)) >= len(phrases))
-        scorer = _Scorer.of(counts, harmful)
+        scorer = Scorer.of(counts, harmful)
         families = sorted({t.family for t in phrases if t.family})
         features = scorer.features(counts[: len(phrases)])
         told = [np.array([t.family is family for t in phrases]) for family in families]
@@ -139,7 +133,7 @@ class PhraseModel:
         """For each text what it reads like; ``expected`` [n] the share of poison before reading."""
         readings = [read(text) for text in texts]
         counts = self.counter.transform(readings)
-        clauses = _Clauses.of(readings, self.counter)
+        clauses = Clauses.of(readings, self.counter)
         heard = clauses.heard(self.scorer.scores(counts), self.scorer)
         raised = self.slope * heard + self.offset
         chances = 1 / (1 + np.exp(-raised) * (1 - expected) / expected)
@@ -156,64 +150,9 @@ class PhraseModel:
         """The groups of two or three words that speak most for harm."""
         names: list[str] = self.names[features.indices].tolist()
         speaks = features.data * self.scorer.weights[features.indices]
-        told = [at for at in np.argsort(-speaks) if speaks[at] > 0 and " " in names[at].strip()]
-        shown = [names[at].removeprefix(_MARK) for at in told if names[at].startswith(_MARK)]
-        return ", ".join(f"“{group}”" for group in shown[:_SHOWN]) or "its single words"
-
-
-@dataclass(frozen=True, slots=True)
-class _Scorer:
-    """Logistic regression on the weighted groups of the rows it was fitted to, and no others."""
-
-    seen: npt.NDArray[Any]
-    weigh: TfidfTransformer
-    model: LogisticRegression
-
-    @classmethod
-    def of(cls, counts: Any, harmful: npt.NDArray[np.bool_]) -> "_Scorer":
-        seen = np.flatnonzero(counts.getnnz(axis=0))
-        weigh = TfidfTransformer(sublinear_tf=True)
-        model = LogisticRegression(C=_STRENGTH, class_weight="balanced", solver="liblinear")
-        return cls(seen, weigh, model.fit(weigh.fit_transform(counts[:, seen]), harmful))
-
-    @property
-    def weights(self) -> Floats:
-        return np.ravel(self.model.coef_)
-
-    def features(self, counts: Any) -> Any:
-        return self.weigh.transform(counts[:, self.seen])
-
-    def scores(self, counts: Any) -> Floats:
-        return self.model.decision_function(self.features(counts))
-
-
-@dataclass(frozen=True, slots=True)
-class _Clauses:
-    """The clauses of rows that have several: ``counts`` of each, ``row_of`` each."""
-
-    counts: Any
-    row_of: npt.NDArray[np.int64]
-
-    @classmethod
-    def of(cls, readings: Sequence[str], counter: CountVectorizer) -> "_Clauses":
-        parts: list[str] = []
-        row_of: list[int] = []
-        for row, reading in enumerate(readings):
-            clauses = [clause for clause in _STOP.split(reading) if clause.count(" ") > 1]
-            if len(clauses) > 1:
-                parts += [f". {clause} ." for clause in clauses]
-                row_of += [row] * len(clauses)
-        return cls(counter.transform(parts) if parts else None, np.array(row_of, np.int64))
-
-    def heard(self, scores: Floats, scorer: _Scorer) -> Floats:
-        """Each row's score and that of its strongest clause, on the mean.
-
-        Beside a long request a phrase would drown; a clause alone lacks what it refers to.
-        """
-        strongest = scores.copy()
-        if len(self.row_of):
-            np.maximum.at(strongest, self.row_of, scorer.scores(self.counts))
-        return (scores + strongest) / 2
+        told = (spoken(names[at]) for at in np.argsort(-speaks) if speaks[at] > 0)
+        shown = [words for words in told if words and " " in words][:_SHOWN]
+        return ", ".join(f"“{words}”" for words in shown) or "its single words"
 
 
 def _folded(
@@ -245,23 +184,3 @@ def _line(
     model = LogisticRegression(C=1e6).fit(scores[:, None], harmful, sample_weight=weights)
     slope, offset = (np.ravel(fitted)[0] for fitted in (model.coef_, model.intercept_))
     return float(slope), float(offset)
-
-
-def _groups(reading: str) -> list[str]:
-    words = reading.split()
-    found = [
-        _MARK + " ".join(words[at : at + length])
-        for length in _WORDS
-        for at in range(len(words) - length + 1)
-    ]
-    for word in words:
-        found += _letters(word)
-    return found
-
-
-@lru_cache(maxsize=100_000)
-def _letters(word: str) -> tuple[str, ...]:
-    shown = f" {word} "
-    return tuple(
-        shown[at : at + length] for length in _LETTERS for at in range(len(shown) - length + 1)
-    )
