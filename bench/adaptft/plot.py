@@ -1,4 +1,7 @@
-"""The picture: accuracy by stage, one panel a scenario, mean line and range of seeds."""
+"""The picture: accuracy by stage, one panel a scenario, mean line and range of seeds.
+
+A panel shows the seeds that all its arms have: others would compare unequal test parts.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,10 +59,10 @@ def plot(results: Mapping[str, Any], file: Path) -> None:
 
 def _panel(axis: Any, runs: Runs, scenario: str, results: Mapping[str, Any]) -> dict[str, Any]:
     handles: dict[str, Any] = {}
-    for arm in ALL_ARMS:
-        paths = [runs.trajectory(scenario, arm, seed) for seed in runs.seeds(scenario, arm)]
-        if not paths:
-            continue
+    arms = [arm for arm in ALL_ARMS if runs.seeds(scenario, arm)]
+    seeds = sorted(set.intersection(*(set(runs.seeds(scenario, arm)) for arm in arms)))
+    for arm in arms if seeds else []:
+        paths = [runs.trajectory(scenario, arm, seed) for seed in seeds]
         stages = list(range(len(paths[0])))
         by_stage = [[100 * value for value in values] for values in zip(*paths, strict=True)]
         colour, dashes, width = _STYLES[arm]
@@ -79,7 +82,7 @@ def _panel(axis: Any, runs: Runs, scenario: str, results: Mapping[str, Any]) -> 
     axis.set_xticks(
         range(1 + len(poison)), ["C1", *(f"C{n}\n{s:.0%}" for n, s in enumerate(poison, 2))]
     )
-    axis.set_title(scenario)
+    axis.set_title(f"{scenario}, {len(seeds)} seed{'' if len(seeds) == 1 else 's'}")
     axis.set_xlabel("model, and poison in the logs that made it")
     axis.set_ylabel("accuracy, %")
     axis.grid(alpha=0.25)
