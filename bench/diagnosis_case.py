@@ -36,6 +36,7 @@ STAGES: tuple[tuple[ModuleType, str, str], ...] = (
     (triage, "find_noise", "fixable noise"),
     (triage, "surface_evidence", "surface"),
     (triage, "phrasing_evidence", "phrasing"),
+    (triage, "phrase_evidence", "phrase model"),
     (triage, "off_domain_evidence", "off-domain"),
     (triage, "disagreement_evidence", "disagreement"),
     (findings, "find_patterns", "taxonomy"),

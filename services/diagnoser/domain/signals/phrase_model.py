@@ -138,18 +138,23 @@ class PhraseModel:
         raised = self.slope * heard + self.offset
         chances = 1 / (1 + np.exp(-raised) * (1 - expected) / expected)
         found: list[tuple[Evidence, ...]] = [()] * len(texts)
-        for row in np.flatnonzero(chances >= _REPORTED_FROM):
-            features = self.scorer.features(counts[row])
-            family = self.families[int((features @ self.centres.T).argmax())]
+        reported = np.flatnonzero(chances >= _REPORTED_FROM)
+        if not len(reported):
+            return found
+        features = self.scorer.features(counts[reported])
+        kinds = np.asarray(features @ self.centres.T).argmax(axis=1)
+        for at, (row, kind) in enumerate(zip(reported, kinds, strict=True)):
             chance = min(float(chances[row]), _SUREST)
-            detail = f"reads like known phrases of this kind: {self._told_by(features)}"
-            found[row] = (Evidence(SIGNAL, family, chance, detail),)
+            own = slice(features.indptr[at], features.indptr[at + 1])
+            told = self._told_by(features.indices[own], features.data[own])
+            detail = f"reads like known phrases of this kind: {told}"
+            found[row] = (Evidence(SIGNAL, self.families[kind], chance, detail),)
         return found
 
-    def _told_by(self, features: Any) -> str:
+    def _told_by(self, groups: npt.NDArray[Any], weights: Floats) -> str:
         """The groups of two or three words that speak most for harm."""
-        names: list[str] = self.names[features.indices].tolist()
-        speaks = features.data * self.scorer.weights[features.indices]
+        speaks = weights * self.scorer.weights[groups]
+        names: list[str] = self.names[groups].tolist()
         told = (spoken(names[at]) for at in np.argsort(-speaks) if speaks[at] > 0)
         shown = [words for words in told if words and " " in words][:_SHOWN]
         return ", ".join(f"“{words}”" for words in shown) or "its single words"
