@@ -202,7 +202,14 @@ def _churn_goals(means: Mapping[str, Mapping[str, float]]) -> list[Goal]:
 
 
 def _command() -> str:
-    return shlex.join(["python", "-m", "bench.deployment", *sys.argv[1:]])
+    """The command that was given, but for where this machine keeps its files."""
+    said, words = list[str](), iter(sys.argv[1:])
+    for word in words:
+        if word in ("--data", "--out"):
+            next(words, None)
+        else:
+            said.append(word)
+    return shlex.join(["python", "-m", "bench.deployment", *said])
 
 
 def _write(out: Path, scenario: str, report: Mapping[str, Any]) -> None:
