@@ -160,9 +160,10 @@ def _poison_found(triage: Sequence[Entry]) -> list[Goal]:
             by[row["scenario"]].append(row[metric])
         means = {scenario: mean(values) for scenario, values in sorted(by.items())}
         found = ", ".join(f"{scenario} {value:.3f}" for scenario, value in means.items())
-        passed = min(means.values()) >= least if means else None
-        name = f"poison quarantined, last stage: {metric}"
-        made.append(Goal(name, f"≥ {least:.2f}", found or "–", passed))
+        overall = mean(means.values()) if means else 0.0
+        name = f"poison quarantined, last stage: {metric}, mean of the scenarios"
+        told = f"{overall:.3f} ({found})" if means else "–"
+        made.append(Goal(name, f"≥ {least:.2f}", told, overall >= least if means else None))
     return made
 
 

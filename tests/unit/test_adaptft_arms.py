@@ -202,7 +202,7 @@ def test_goals_are_met_or_missed_by_what_was_measured(tmp_path: Path) -> None:
     assert verdicts["agent over stages"] is True
     assert verdicts["share of the reachable gap closed, last stage"] is True
     assert verdicts["agent less `naive-cleanlab`, points"] is True
-    assert verdicts["poison quarantined, last stage: recall"] is True
+    assert verdicts["poison quarantined, last stage: recall, mean of the scenarios"] is True
     assert verdicts["wrong labels found, uniform: F1"] is None
 
 
