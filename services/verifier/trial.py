@@ -92,12 +92,16 @@ class Trial:
         return candidate, self._verdict(candidate, said)
 
     def _swept(self, candidate: Candidate, said: Said) -> tuple[Candidate, Said]:
-        """A candidate that names entities at the threshold that serves traffic best."""
-        if not self._sweeps or not said.seen:
+        """A candidate that names entities at the threshold that serves traffic best.
+
+        One that left a row unanswered stays as it is: the gate must hear of that row.
+        """
+        rows = self._rows
+        if not self._sweeps or any(row.id not in said.seen for row in rows):
             return candidate, said
 
         def at(threshold: float) -> Said:
-            return replace(said, outputs=outputs_at(said.seen, self._rows, threshold))
+            return replace(said, outputs=outputs_at(said.seen, rows, threshold))
 
         def keeps(threshold: float) -> bool:
             return not isinstance(self._verdict(candidate, at(threshold)), Regressed)
@@ -118,7 +122,6 @@ class Trial:
             }
         )
         swept, said = self._swept(candidate, deployed)
-        same = all(
-            self._is_right(said.outputs[row.id], deployed.outputs[row.id]) for row in self._rows
-        )
+        told = deployed.outputs.items()
+        same = all(self._is_right(said.outputs[row], output) for row, output in told)
         return None if same else (swept, said)

@@ -21,6 +21,7 @@ from shared.jobs.checkpoints import FORMAT, Adapter, save  # noqa: E402
 from shared.jobs.classifiers import load_tokenizer, new_classifier  # noqa: E402
 from shared.jobs.embed import Encoder, load_deployed, load_encoder, read_texts, run_embed  # noqa: E402
 from shared.jobs.predict import Predictor  # noqa: E402
+from tests.unit.tiny_bert import save_tiny_bert  # noqa: E402
 
 WORDS = ["where", "is", "my", "card", "pay", "the", "rent", "now", "please"]
 TASK = Task(TaskKind.CLASSIFICATION, ("billing", "delivery", "refund"))
@@ -29,21 +30,7 @@ TEXTS = ["where is my card", "pay the rent", "now", "", "where is my card", "my 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    transformers.BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
-    torch.manual_seed(1)
-    config = transformers.BertConfig(
-        vocab_size=len(words),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-    )
-    transformers.BertModel(config).save_pretrained(folder)
-    return folder
+    return save_tiny_bert(tmp_path_factory.mktemp("base"), WORDS)
 
 
 @pytest.fixture(scope="module")

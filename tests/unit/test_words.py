@@ -31,6 +31,7 @@ from shared.jobs.predict import Predictor  # noqa: E402
 from shared.jobs.rows import Row  # noqa: E402
 from shared.jobs.train import train_together  # noqa: E402
 from shared.jobs.words import windows, words_of  # noqa: E402
+from tests.unit.tiny_bert import save_tiny_bert  # noqa: E402
 
 TASK = Task(TaskKind.NER, ("city", "person"))
 NAMES = {"person": ("ada", "alan", "grace hopper"), "city": ("paris", "new york", "rome")}
@@ -54,21 +55,7 @@ ROWS = [filled(f, p, c) for f in FORMS for p in NAMES["person"] for c in NAMES["
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *VOCABULARY]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    transformers.BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
-    torch.manual_seed(1)
-    config = transformers.BertConfig(
-        vocab_size=len(words),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-    )
-    transformers.BertModel(config).save_pretrained(folder)
-    return folder
+    return save_tiny_bert(tmp_path_factory.mktemp("base"), VOCABULARY)
 
 
 @pytest.fixture(scope="module")
