@@ -131,6 +131,8 @@ def _diagnosis(
     splits = SplitPolicy(
         heldout_share=settings.heldout_share,
         regression_share=settings.regression_share,
+        regression_rows=settings.regression_rows,
+        loaned_rows=settings.loaned_rows,
         epsilon=settings.epsilon,
     )
     snapshots = Snapshots(

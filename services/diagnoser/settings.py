@@ -37,8 +37,13 @@ class DiagnoserSettings(ChatSettings, ServiceSettings):
     )
     regression_rows: Annotated[int, Field(ge=0)] = Field(
         default=40,
-        description="Passing traces that are guarded at least, where traffic has four times as "
+        description="Passing traces that are guarded at least, where traffic has eight times as "
         "many: few failures must not mean a blind gate.",
+    )
+    loaned_rows: Annotated[int, Field(ge=0)] = Field(
+        default=160,
+        description="More passing traces, at most half, that the gate measures candidates with; "
+        "what is admitted without them learns them too.",
     )
     max_failures: Annotated[int, Field(ge=10)] = Field(
         default=100_000, description="Most failures one diagnosis looks at; the newest are taken."

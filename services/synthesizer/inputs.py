@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from shared.domain.patterns import ErrorPattern, RootCause, Standing
 from shared.domain.rows import (
+    EvalPart,
     EvalRow,
     FailureRow,
     Role,
@@ -78,7 +79,7 @@ def read_inputs(artifacts: ArtifactStore, event: IterationRequested) -> Inputs:
 
 
 def _measured(artifacts: ArtifactStore, event: IterationRequested) -> list[EvalRow]:
-    """What the gate of this run will ask, but for failures that may be learned by now."""
+    """What the gate of this run will ask, but for rows that may be learned by now."""
     rows = load_rows(artifacts.get(event.evaluation_set), EvalRow)
     if event.data.heldout:
         rows = guarded(rows)
@@ -88,13 +89,21 @@ def _measured(artifacts: ArtifactStore, event: IterationRequested) -> list[EvalR
 
 
 def _held_out(artifacts: ArtifactStore, event: IterationRequested) -> list[TrainingRow]:
-    """The run's own held-out failures, where a twin was admitted without them."""
+    """The run's own held-out failures and passes on loan, where a twin was admitted without."""
     if not event.data.heldout:
         return []
     rows = load_rows(artifacts.get(event.evaluation_set), EvalRow)
+    failures = {row.id for row in rows if row.part is EvalPart.HELDOUT}
     why = "held out until a candidate was admitted without it"
     return [
-        TrainingRow(row.id, row.text, row.target, Role.GOLD, "held out", why)
+        TrainingRow(
+            row.id,
+            row.text,
+            row.target,
+            Role.GOLD if row.id in failures else Role.REPLAY,
+            "held out",
+            why,
+        )
         for row in released(rows)
     ]
 

@@ -23,8 +23,8 @@ class Said:
     vouched: tuple[str, ...] = ()
 
     def with_twin(self, twin: "Said", name: str, held: Collection[str]) -> "Said":
-        """On held-out failures that were learned, only the twin's word: it did not learn them."""
-        reason = f"held-out failures were learned: their score is that of {name}, which did not"
+        """On held-out rows that were learned, only the twin's word: it did not learn them."""
+        reason = f"held-out rows were learned: their score is that of {name}, which did not"
         return Said(
             _without(self.outputs, held) | _only(twin.outputs, held),
             _without(self.seen, held) | _only(twin.seen, held),

@@ -66,14 +66,14 @@ class Trial:
             if model and model.id in self.broken:
                 return self.broken[model.id]
         if self.event.twins and twin is None:
-            return "it learned the held-out failures, and no twin was measured without them"
+            return "it learned what was held out, and no twin was measured without them"
         return None
 
     def _heard(self, candidate: Candidate) -> Said:
         own, twin = self.said.get(candidate.id, Said({}, {})), self._twin(candidate)
         if twin is None:
             return own
-        held = {row.id for row in self.sets.current if row.part is EvalPart.HELDOUT}
+        held = {row.id for row in self.sets.current if row.part is not EvalPart.REGRESSION}
         return own.with_twin(self.said.get(twin.id, Said({}, {})), twin.id, held)
 
     def _verdict(self, candidate: Candidate, said: Said) -> Verdict:

@@ -62,7 +62,8 @@ class EvaluationReport:
     ``heldout`` are failures nothing was trained on, ``regression`` passing traffic, ``earlier`` the
     evaluation sets of every earlier checkpoint. ``mcnemar_p`` is exact and two-sided over all rows.
     ``traffic`` is None where the sets do not say which part of traffic they stand for. ``patterns``
-    divides ``heldout``; empty where the rows do not say which pattern they belong to.
+    divides ``heldout``; empty where the rows do not say which pattern they belong to. ``on_loan``:
+    more passes that only tell what traffic would lose; they have no limit of their own.
     """
 
     candidate: str
@@ -73,6 +74,7 @@ class EvaluationReport:
     warnings: tuple[str, ...] = ()
     traffic: TrafficGain | None = None
     patterns: tuple[PatternReport, ...] = ()
+    on_loan: SetReport | None = None
 
     @property
     def score(self) -> float:

@@ -66,8 +66,14 @@ class LearnedRow:
 
 
 class EvalPart(StrEnum):
+    """What a row of an evaluation set is there for.
+
+    Held-out failures and passes on loan are measured, then learned; regression passes never are.
+    """
+
     HELDOUT = "heldout"
     REGRESSION = "regression"
+    ON_LOAN = "on_loan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +94,13 @@ class EvalRow:
 
 
 def released(rows: Iterable[EvalRow]) -> list[Row]:
-    """Held-out failures of an earlier gate, which a later run may learn from: it has fresh ones.
+    """Rows of an earlier gate which a later run may learn from: it has fresh ones.
 
-    Passes stay guarded for good, so that no version can forget them unnoticed.
+    The regression set stays guarded for good, so that no version can forget it unnoticed.
     """
-    return [Row(row.id, row.text, row.target) for row in rows if row.part is EvalPart.HELDOUT]
+    return [
+        Row(row.id, row.text, row.target) for row in rows if row.part is not EvalPart.REGRESSION
+    ]
 
 
 def guarded(rows: Iterable[EvalRow]) -> list[EvalRow]:

@@ -12,7 +12,7 @@ from shared.domain.evaluation import PatternReport
 from shared.domain.rows import EvalPart, EvalRow
 from shared.errors import BadInput
 
-HELDOUT, REGRESSION = EvalPart.HELDOUT, EvalPart.REGRESSION
+HELDOUT, REGRESSION, ON_LOAN = EvalPart.HELDOUT, EvalPart.REGRESSION, EvalPart.ON_LOAN
 
 
 def row(id_: str, part: EvalPart, *, right_before: bool | None = None) -> EvalRow:
@@ -105,7 +105,7 @@ def test_counts_balance(drawn: list[tuple[EvalPart, str, str]]) -> None:
     before = {str(i): b for i, (_, b, _) in enumerate(drawn)}
     after = {str(i): a for i, (_, _, a) in enumerate(drawn)}
     report = evaluate("c", current(*rows), after, before)
-    both = (report.heldout, report.regression)
+    both = [s for s in (report.heldout, report.regression, report.on_loan) if s]
     assert sum(s.total for s in both) == len(rows)
     broken = sum(s.regressions for s in both)
     repaired = sum(s.right_after - s.right_before + s.regressions for s in both)
@@ -114,6 +114,28 @@ def test_counts_balance(drawn: list[tuple[EvalPart, str, str]]) -> None:
     unchanged = evaluate("c", current(*rows), before, before)
     assert unchanged.regressions == 0
     assert unchanged.mcnemar_p == 1.0
+
+
+def test_passes_on_loan_tell_of_traffic_and_have_no_limit() -> None:
+    asked = [replace(row(f"f{i}", HELDOUT), weight=2.0) for i in range(5)]
+    asked += [replace(row(f"p{i}", REGRESSION), weight=3.0) for i in range(10)]
+    lent = [replace(row(f"l{i}", ON_LOAN), weight=3.0) for i in range(50)]
+    before = {r.id: "no" if r.part is HELDOUT else "yes" for r in (*asked, *lent)}
+    after = dict.fromkeys(before, "yes")
+    breaking = after | {f"l{i}": "no" for i in range(20)}
+    kept = evaluate("c", current(*asked, *lent), after, before)
+    broken = evaluate("c", current(*asked, *lent), breaking, before)
+    alone = evaluate("c", current(*asked), after, before)
+    assert kept.on_loan
+    assert kept.on_loan.total == 50
+    assert broken.regressions == 0
+    assert kept.traffic
+    assert broken.traffic
+    assert alone.traffic
+    assert broken.traffic.mean < 0 < kept.traffic.mean
+    assert kept.traffic.error < alone.traffic.error
+    later = EvaluationSets((), {"checkpoint 1": lent})
+    assert evaluate("c", later, breaking, before).regressions == 0
 
 
 def test_failures_of_an_earlier_set_must_not_be_lost_and_show_nothing_of_traffic() -> None:

@@ -55,7 +55,8 @@ def test_nothing_quarantined_is_learned_from_or_measured(
     found: Callable[[], tuple[Traffic, Findings]],
 ) -> None:
     _, findings = found()
-    parts = (findings.repair, findings.heldout, findings.regression, findings.pool)
+    measured = (findings.heldout, findings.regression, findings.on_loan)
+    parts = (findings.repair, *measured, findings.pool)
     verdicts = findings.triaged.verdicts
     assert all(parts)
     assert {verdicts[row.id].kind for part in parts for row in part} == {TriageKind.FIXABLE}
@@ -79,7 +80,7 @@ def test_every_failure_is_counted_once() -> None:
 
 def test_what_is_trained_on_is_far_from_what_is_measured() -> None:
     for _, findings in (of_poisoned(), of_noisy()):
-        measured = NearDuplicateIndex(r.text for r in (*findings.heldout, *findings.regression))
+        measured = NearDuplicateIndex(findings.measured_texts())
         trained = [row.text for row in (*findings.repair, *findings.pool, *findings.made)]
         trained += [probe.text for probe in findings.probes]
         assert not any(measured.match_each(trained))
@@ -124,10 +125,17 @@ def test_the_weights_of_evaluation_rows_add_up_to_the_traffic(passing: int) -> N
     rows = findings.evaluation_rows(passing=passing)
     weight = {part: sum(row.weight for row in rows if row.part is part) for part in EvalPart}
     assert weight[EvalPart.HELDOUT] == pytest.approx(findings.learnable, abs=1e-3)
-    assert weight[EvalPart.REGRESSION] == pytest.approx(passing, abs=1e-3)
-    assert [row.right_before for row in rows] == [row.part is EvalPart.REGRESSION for row in rows]
-    measured = [row.id for row in (*findings.heldout, *findings.regression)]
+    guarding = weight[EvalPart.REGRESSION] + weight[EvalPart.ON_LOAN]
+    assert guarding == pytest.approx(passing, abs=1e-2)
+    assert [row.right_before for row in rows] == [row.part is not EvalPart.HELDOUT for row in rows]
+    measured = [row.id for row in (*findings.heldout, *findings.regression, *findings.on_loan)]
     assert [row.id for row in rows] == measured
+
+
+def test_half_of_few_failures_are_held_out() -> None:
+    assert POLICY.held_of(POLICY.few - 1) == 0.5
+    assert POLICY.held_of(POLICY.few) == POLICY.heldout_share
+    assert replace(POLICY, heldout_share=0.7).held_of(1) == 0.7
 
 
 def test_each_held_out_failure_names_its_pattern() -> None:
@@ -192,5 +200,5 @@ def test_traffic_with_nothing_to_learn_from_has_nothing_to_train_on() -> None:
     assert not findings.heldout
     assert not findings.probes
     guarded = findings.evaluation_rows(passing=100)
-    assert {row.part for row in guarded} <= {EvalPart.REGRESSION}
+    assert EvalPart.HELDOUT not in {row.part for row in guarded}
     assert len(findings.vectors) == len(findings.pool)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.diagnoser.domain.splits import regression_set, split_failures, training_pool
+from services.diagnoser.domain.splits import measured_passes, split_failures, training_pool
 from shared.domain.near_duplicates import NearDuplicateIndex, group_near_duplicates, normalise
 from shared.domain.traces import JudgedTrace, Verdict, VerdictSource
 
@@ -113,7 +113,7 @@ def test_another_seed_splits_otherwise() -> None:
 def test_the_regression_set_repeats_nothing_and_avoids_what_is_trained_on(
     passes: list[JudgedTrace], repair: list[JudgedTrace], size: int, share: float
 ) -> None:
-    chosen = regression_set(passes, repair, heldout_size=size, share=share, seed=1)
+    chosen, _ = measured_passes(passes, repair, heldout_size=size, share=share, seed=1)
     texts = [t.text for t in chosen]
     assert len(chosen) <= round(share * size)
     assert len(set(group_near_duplicates(texts))) == len(texts)
@@ -122,14 +122,26 @@ def test_the_regression_set_repeats_nothing_and_avoids_what_is_trained_on(
 
 def test_labels_take_turns_in_the_regression_set() -> None:
     passes = distinct(50, "often") + distinct(4, "seldom", 50) + distinct(1, "once", 54)
-    chosen = regression_set(passes, [], heldout_size=20, share=0.5, seed=1)
+    chosen, _ = measured_passes(passes, [], heldout_size=20, share=0.5, seed=1)
     assert Counter(t.corrected for t in chosen) == {"often": 5, "seldom": 4, "once": 1}
-    assert len(regression_set(passes, [], heldout_size=90, share=1.0, seed=1)) == 55
+    assert len(measured_passes(passes, [], heldout_size=90, share=1.0, seed=1)[0]) == 55
 
 
 def test_the_regression_set_finds_enough_among_many_repeats() -> None:
     passes = [trace(at, "where is my refund", "a") for at in range(90)] + distinct(6, "a", 90)
-    assert len(regression_set(passes, [], heldout_size=5, share=1.0, seed=1)) == 5
+    assert len(measured_passes(passes, [], heldout_size=5, share=1.0, seed=1)[0]) == 5
+
+
+def test_passes_on_loan_are_others_and_leave_half_to_learn_from() -> None:
+    passes = distinct(100, "often") + distinct(20, "seldom", 100)
+    guarded, lent = measured_passes(
+        passes, [], heldout_size=10, share=1.0, seed=1, least=40, on_loan=30
+    )
+    assert (len(guarded), len(lent)) == (15, 30)
+    assert not {t.id for t in guarded} & {t.id for t in lent}
+    assert {t.corrected for t in lent} == {"often", "seldom"}
+    _, most = measured_passes(passes, [], heldout_size=10, share=1.0, seed=1, on_loan=1_000)
+    assert len(most) == (120 - 10) // 2
 
 
 @settings(max_examples=50, deadline=None)
@@ -151,4 +163,4 @@ def test_shares_outside_their_range_are_refused() -> None:
     with pytest.raises(ValueError, match=r"heldout_share=1: must lie between"):
         split_failures([], heldout_share=1, seed=1)
     with pytest.raises(ValueError, match=r"share=0.2"):
-        regression_set([], [], heldout_size=9, share=0.2, seed=1)
+        measured_passes([], [], heldout_size=9, share=0.2, seed=1)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from services.diagnoser.domain.background import Background
 from services.diagnoser.domain.probes import Probe, make_probes
 from services.diagnoser.domain.remedies import Scores, find_remedies
-from services.diagnoser.domain.splits import regression_set, split_failures, training_pool
+from services.diagnoser.domain.splits import measured_passes, split_failures, training_pool
 from services.diagnoser.domain.taxonomy import find_patterns
 from services.diagnoser.domain.traffic import Traffic
 from services.diagnoser.domain.triage import Triaged, triage
@@ -25,20 +25,30 @@ from shared.tasks import TaskBehaviour
 Vectors = npt.NDArray[np.float32]
 Traces = Sequence[JudgedTrace]
 
+_HALF = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class SplitPolicy:
     """How failures become a repair part, a held-out part and a regression set.
 
+    ``heldout_share`` of the failures are held out, half of fewer than ``few``: few tell little.
     ``epsilon``: how many of the regression set a remedy may break, as a candidate may.
-    ``regression_rows``: passes guarded at least, where there are plenty.
+    ``regression_rows``: passes guarded at least, where there are plenty; ``loaned_rows``: more of
+    them that are measured before they are learned.
     """
 
     heldout_share: float = 0.35
     regression_share: float = 0.5
     regression_rows: int = 40
+    loaned_rows: int = 160
+    few: int = 40
     seed: int = 17
     epsilon: int = 0
+
+    def held_of(self, failures: int) -> float:
+        """The share of so many failures that is held out."""
+        return max(self.heldout_share, _HALF) if failures < self.few else self.heldout_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,8 @@ class Findings:
     """What triage said of every row, and what follows from it for the rows worth learning from.
 
     Of ``failures``, ``quarantined`` are poison and ``learnable`` are worth learning from.
-    ``repair`` and ``pool`` may be trained on, ``heldout`` and ``regression`` are only measured.
+    ``repair`` and ``pool`` may be trained on, ``heldout``, ``regression`` and ``on_loan`` are only
+    measured, until a candidate is admitted without them; ``regression`` for good.
     ``made`` are clean forms of noisy repair rows; ``noise`` the share of traffic in each family of
     fixable noise. ``vectors``: float32 [repair + pool, d]. ``material`` counts all rows that a
     training set may be composed of, the parent's too.
@@ -61,6 +72,7 @@ class Findings:
     repair: Traces
     heldout: Traces
     regression: Traces
+    on_loan: Traces
     pool: Traces
     made: tuple[TrainingRow, ...]
     noise: Mapping[Family, float]
@@ -76,7 +88,7 @@ class Findings:
 
     def measured_texts(self) -> list[str]:
         """What nothing may be trained on."""
-        return [t.text for t in (*self.heldout, *self.regression)]
+        return [t.text for t in (*self.heldout, *self.regression, *self.on_loan)]
 
     def pool_rows(self) -> list[Row]:
         return [Row(t.id, t.text, t.corrected) for t in self.pool]
@@ -84,9 +96,11 @@ class Findings:
     def evaluation_rows(self, *, passing: int) -> list[EvalRow]:
         """Rows for the gate, each with the part of traffic it stands for; ``passing`` traces."""
         pattern_of = self._pattern_of()
+        passes = len(self.regression) + len(self.on_loan)
         parts = (
-            (EvalPart.HELDOUT, self.heldout, self.learnable),
-            (EvalPart.REGRESSION, self.regression, passing),
+            (EvalPart.HELDOUT, self.heldout, self.learnable / max(len(self.heldout), 1)),
+            (EvalPart.REGRESSION, self.regression, passing / max(passes, 1)),
+            (EvalPart.ON_LOAN, self.on_loan, passing / max(passes, 1)),
         )
         return [
             EvalRow(
@@ -94,8 +108,8 @@ class Findings:
                 trace.text,
                 trace.corrected,
                 part,
-                right_before=part is EvalPart.REGRESSION,
-                weight=round(stands_for / len(traces), 6),
+                right_before=part is not EvalPart.HELDOUT,
+                weight=round(stands_for, 6),
                 pattern=pattern_of.get(trace.id, ""),
             )
             for part, traces, stands_for in parts
@@ -128,7 +142,7 @@ def diagnose(
     place = {t.id: at for at, t in enumerate(traffic.judged)}
     of_failure = triaged.repetitions.group[[place[t.id] for t in failures]].tolist()
     splits = _split(failures, of_failure, passes, policy).answered(traffic)
-    only_measured = [t.text for t in (*splits.heldout, *splits.regression)]
+    only_measured = [t.text for t in (*splits.heldout, *splits.regression, *splits.on_loan)]
     avoid = [*only_measured, *measured]
     pool = training_pool(triaged.learnable(traffic.passes), only_measured)
     of_labels = traffic.behaviour.answers_are_labels
@@ -147,6 +161,7 @@ def diagnose(
         repair=splits.repair,
         heldout=splits.heldout,
         regression=splits.regression,
+        on_loan=splits.on_loan,
         pool=pool,
         # Another text has its entities elsewhere.
         made=tuple(_clean_forms((*splits.repair, *pool), triaged, avoid)) if of_labels else (),
@@ -170,12 +185,16 @@ class _Splits:
     repair: Traces
     heldout: Traces
     regression: Traces
+    on_loan: Traces
 
     def answered(self, traffic: Traffic) -> "_Splits":
         """With the answers of these rows in the traffic, instead of their names."""
         rows = {trace.id: trace for trace in traffic.judged}
         return _Splits(
-            *([rows[t.id] for t in part] for part in (self.repair, self.heldout, self.regression))
+            *(
+                [rows[t.id] for t in part]
+                for part in (self.repair, self.heldout, self.regression, self.on_loan)
+            )
         )
 
 
@@ -195,17 +214,18 @@ def _characterised(pattern: ErrorPattern, behaviour: TaskBehaviour) -> ErrorPatt
 
 def _split(failures: Traces, groups: Sequence[int], passes: Traces, policy: SplitPolicy) -> _Splits:
     repair, heldout = split_failures(
-        failures, heldout_share=policy.heldout_share, seed=policy.seed, groups=groups
+        failures, heldout_share=policy.held_of(len(failures)), seed=policy.seed, groups=groups
     )
-    regression = regression_set(
+    regression, on_loan = measured_passes(
         passes,
         repair,
         heldout_size=len(heldout),
         share=policy.regression_share,
         seed=policy.seed,
         least=policy.regression_rows,
+        on_loan=policy.loaned_rows,
     )
-    return _Splits(repair, heldout, regression)
+    return _Splits(repair, heldout, regression, on_loan)
 
 
 def breakable_share(epsilon: int, regression: int) -> float:

@@ -10,8 +10,10 @@ from shared.domain.traces import JudgedTrace
 
 Traces = list[JudgedTrace]
 
-# Guarded passes are not trained on: at most a quarter of them is kept for that.
-_PLENTY = 4
+# Guarded passes are never trained on: at most an eighth is kept for that. Half of what is left may
+# be measured first and learned later.
+_PLENTY = 8
+_LENT = 2
 
 
 def split_failures(
@@ -55,7 +57,7 @@ def split_failures(
     return _sorted(repair), _sorted(held)
 
 
-def regression_set(
+def measured_passes(
     passes: Sequence[JudgedTrace],
     repair: Sequence[JudgedTrace],
     *,
@@ -63,16 +65,20 @@ def regression_set(
     share: float,
     seed: int,
     least: int = 0,
-) -> Traces:
-    """Passing traces to keep right: ``share`` (0.3 to 1.0) of the held-out failures' number.
+    on_loan: int = 0,
+) -> tuple[Traces, Traces]:
+    """Passing traces to keep right for good, and those to measure with before they are learned.
 
-    At least ``least`` of them where traffic has plenty, so that few failures are guarded too.
-    Labels take turns, so each is present before any is present twice more than another. No two are
-    near-duplicates of each other, none is one of a repaired failure. Fewer when traffic has fewer.
+    Guarded are ``share`` (0.3 to 1.0) of the held-out failures' number, at least ``least`` where
+    traffic has plenty, so that few failures are guarded too. ``on_loan`` more, at most half of what
+    is left, show what a candidate breaks in traffic. Labels take turns, so each is present before
+    any is present twice more than another. No two are near-duplicates of each other, none is one of
+    a repaired failure. Fewer when traffic has fewer.
     """
     if not 0.3 <= share <= 1.0:
         raise ValueError(f"share={share}: the regression set is 0.3 to 1.0 of the failure set")
-    wanted = max(round(share * heldout_size), min(least, len(passes) // _PLENTY))
+    guarded = max(round(share * heldout_size), min(least, len(passes) // _PLENTY))
+    wanted = guarded + min(on_loan, max(0, len(passes) - guarded) // _LENT)
     trained = NearDuplicateIndex(trace.text for trace in repair)
     candidates = _labels_in_turn(_distinct(passes), seed)
     chosen: Traces = []
@@ -81,7 +87,7 @@ def regression_set(
     while len(chosen) < wanted and reach < len(candidates):
         reach = max(2 * wanted, 2 * reach)
         chosen = _without_near_duplicates(candidates[:reach], trained)
-    return _sorted([chosen[:wanted]])
+    return _sorted([chosen[:guarded]]), _sorted([chosen[guarded:wanted]])
 
 
 def training_pool(passes: Sequence[JudgedTrace], evaluation_texts: Iterable[str]) -> Traces:

@@ -24,10 +24,10 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSets:
-    """``current``: the run's own set, both parts; ``earlier``: those of earlier checkpoints.
+    """``current``: the run's own set, all parts; ``earlier``: those of earlier checkpoints.
 
     Failures of an earlier set may have been trained on since: they must not be lost, but that they
-    are right shows nothing of traffic.
+    are right shows nothing of traffic. Passes that were on loan then are rows like others now.
     """
 
     current: Sequence[EvalRow]
@@ -60,15 +60,19 @@ def evaluate(
     answers = _Answers(candidate_id, predictions, before or {}, is_right)
     parts = [
         answers.outcomes(part.value, [row for row in sets.current if row.part is part])
-        for part in (EvalPart.HELDOUT, EvalPart.REGRESSION)
+        for part in (EvalPart.HELDOUT, EvalPart.REGRESSION, EvalPart.ON_LOAN)
     ]
-    older = {name: answers.outcomes(name, rows) for name, rows in sets.earlier.items()}
+    older = {
+        name: answers.outcomes(name, [row for row in rows if row.part is not EvalPart.ON_LOAN])
+        for name, rows in sets.earlier.items()
+    }
     unseen = {
         name: [o for o in outcomes if o.row.part is EvalPart.REGRESSION]
         for name, outcomes in older.items()
     }
     heldout = _count(EvalPart.HELDOUT.value, parts[0])
     regression = _count(EvalPart.REGRESSION.value, parts[1])
+    on_loan = _count(EvalPart.ON_LOAN.value, parts[2])
     earlier = tuple(_count(name, outcomes) for name, outcomes in older.items())
     return EvaluationReport(
         candidate=candidate_id,
@@ -80,10 +84,11 @@ def evaluate(
         traffic=_traffic(
             sets.current,
             heldout,
-            [regression, *(_count(name, outcomes) for name, outcomes in unseen.items())],
+            [regression, on_loan, *(_count(name, rows) for name, rows in unseen.items())],
             limits,
         ),
         patterns=tuple(_by_pattern(parts[0])),
+        on_loan=on_loan if on_loan.total else None,
     )
 
 
@@ -135,7 +140,7 @@ def _traffic(
     current: Sequence[EvalRow], heldout: SetReport, guarded: list[SetReport], limits: Limits
 ) -> TrafficGain | None:
     failed = sum(row.weight for row in current if row.part is EvalPart.HELDOUT)
-    passed = sum(row.weight for row in current if row.part is EvalPart.REGRESSION)
+    passed = sum(row.weight for row in current if row.part is not EvalPart.HELDOUT)
     if not failed or not passed:
         return None
     share = failed / (failed + passed)
