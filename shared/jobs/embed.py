@@ -21,7 +21,7 @@ from shared.job_specs import EmbedResult, EmbedSpec
 from shared.jobs.base_models import base_folder
 from shared.jobs.batches import inference_batches
 from shared.jobs.checkpoints import load
-from shared.jobs.classifiers import Tokenizer, encode, load_tokenizer, padded
+from shared.jobs.classifiers import Tokenizer, context_of, encode, load_tokenizer, padded
 from shared.jobs.devices import device, mixed_precision
 from shared.jobs.rows import read_rows
 from shared.ports import ArtifactStore
@@ -86,7 +86,7 @@ def load_encoder(folder: Path) -> Encoder:
         use_safetensors=True,
         trust_remote_code=False,
     )
-    longest = min(_MAX_TOKENS, model.config.max_position_embeddings)
+    longest = min(_MAX_TOKENS, context_of(model))
     return Encoder(model.to(device()).eval(), load_tokenizer(folder), longest)
 
 
@@ -95,7 +95,7 @@ def load_deployed(artifacts: ArtifactStore, adapter: ArtifactRef) -> Encoder:
     found = load(artifacts, adapter)
     task, model = found.adapter.task, found.model.to(device()).eval()
     labels = len(task.labels) if behaviour(task).answers_are_labels else 0
-    return Encoder(model, found.tokenizer, found.adapter.max_tokens, labels, backbone=False)
+    return Encoder(model, found.tokenizer, found.max_tokens, labels, backbone=False)
 
 
 def read_texts(

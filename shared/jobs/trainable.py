@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from shared.domain.pipeline import Method, Recipe
+from shared.errors import BadInput
 from shared.jobs.devices import mixed_precision
 from shared.jobs.heads import has_pooler
 
@@ -61,7 +62,13 @@ def _tags_words(model: Any) -> bool:
 
 
 def _head(model: Any) -> str:
-    return next(name for name in ("classifier", "score") if hasattr(model, name))
+    found = next((name for name in ("classifier", "score") if hasattr(model, name)), None)
+    if found is None:
+        raise BadInput(
+            f"a {type(model).__name__} keeps its head under a name that is not known here: train "
+            "it whole (full), or name another base model"
+        )
+    return found
 
 
 def _narrowed(model: Any) -> Any:
