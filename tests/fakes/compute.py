@@ -114,6 +114,8 @@ class InMemoryCompute:
         self.fail_next: dict[str, JobFailed] = {}
         self.forget_next: set[str] = set()
         self.corrupt_adapters = False
+        # Why no candidate can be trained.
+        self.untrainable = ""
 
     async def submit(self, job_id: str, spec: JobSpec) -> None:
         if self.away:
@@ -184,6 +186,11 @@ class InMemoryCompute:
 
     def _train(self, spec: TrainSpec) -> TrainResult:
         rows = load_rows(self._artifacts.get(spec.training_set), Row)
+        if why := self.untrainable:
+            failed = [
+                FailedCandidate(id=c.id, recipe=c.recipe, reason=why) for c in spec.candidates
+            ]
+            return TrainResult(trained=(), failed=tuple(failed))
         first, *rest = spec.candidates
         adapter = self.train(rows, spec.task)
         if self.corrupt_adapters:
