@@ -36,7 +36,10 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     from transformers import AutoTokenizer
 
     try:
-        found = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+        found: Any = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+        # Without its files transformers makes one that knows no word, and says nothing.
+        if len(found) <= len(found.all_special_ids):
+            raise ValueError("it knows no word")
     except (OSError, RuntimeError, *DEFECTS) as error:
         raise BadInput(
             f"model {folder}: its tokenizer cannot be read ({_first_line(error)}): save it beside "
@@ -46,19 +49,19 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 
 def new_classifier(folder: Path, task: Task) -> Any:
-    """A model with the task's head, random where the folder has none of so many classes.
+    """A model with the task's head, random where the folder has none over so many classes.
 
-    Raises BadInput when the model's architecture has no such head, or cannot be read.
+    Raises BadInput when its architecture has no such head, or its weights are not its own.
     """
-    return _classifier(folder, task, ignore_mismatched_sizes=True)
+    return _classifier(folder, task, fresh_head=True)
 
 
 def saved_classifier(folder: Path, task: Task) -> Any:
     """A model whose head was trained for the task. Raises as ``new_classifier``."""
-    return _classifier(folder, task, ignore_mismatched_sizes=False)
+    return _classifier(folder, task, fresh_head=False)
 
 
-def _classifier(folder: Path, task: Task, *, ignore_mismatched_sizes: bool) -> Any:
+def _classifier(folder: Path, task: Task, *, fresh_head: bool) -> Any:
     from safetensors import SafetensorError
     from transformers.utils import logging
 
@@ -68,7 +71,7 @@ def _classifier(folder: Path, task: Task, *, ignore_mismatched_sizes: bool) -> A
     classes = head_classes(task)
     kind = _with_head(folder, task)
     try:
-        return kind.from_pretrained(
+        model, told = kind.from_pretrained(
             str(folder),
             num_labels=len(classes),
             id2label=dict(enumerate(classes)),
@@ -78,13 +81,29 @@ def _classifier(folder: Path, task: Task, *, ignore_mismatched_sizes: bool) -> A
             attn_implementation=None if torch.cuda.is_available() else "eager",
             use_safetensors=True,
             trust_remote_code=False,
-            ignore_mismatched_sizes=ignore_mismatched_sizes,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
         )
     except (SafetensorError, OSError, ValueError) as error:
         raise BadInput(
             f"model {folder}: its weights cannot be read ({_first_line(error)}): save or fetch it "
             "again, as safetensors"
         ) from error
+    others = [
+        key for key, *_ in told["mismatched_keys"] if not (fresh_head and _of_head(key, model))
+    ]
+    if others or len(told["missing_keys"]) > len(model.state_dict()) / 2:
+        wrong = others or sorted(told["missing_keys"])
+        raise BadInput(
+            f"model {folder}: {len(wrong)} of its weights, such as {wrong[0]}, are not there or of "
+            "another shape than its config.json says: save the whole model again"
+        )
+    return model
+
+
+def _of_head(key: str, model: Any) -> bool:
+    """Whether weights are the head's: those of the encoder begin with its name."""
+    return not key.startswith(f"{model.base_model_prefix}.")
 
 
 def _with_head(folder: Path, task: Task) -> Any:

@@ -266,7 +266,8 @@ async def test_a_task_that_cannot_be_is_not_registered(
     house: House, changes: dict[str, object], reason: str
 ) -> None:
     message = registering(house, GOOD).model_dump(mode="json") | {"training_set": None} | changes
-    await house.broker.publish(message, topic=ModelRegistered.topic, key=MODEL.encode())
+    told = json.dumps(message).encode()
+    await house.broker.publish(told, topic=ModelRegistered.topic, key=MODEL.encode())
     [dead] = house.dead
     assert reason in dead.error
     assert house.of(ModelPromoted) == []
