@@ -66,7 +66,7 @@ def check_rows(rows: Sequence[PlacedRow], task: Task, source: str) -> None:
             )
         if said := objection(one.row.target, task, one.row.text):
             raise BadInput(
-                f"{one.place}: {said} of the model: correct it, or register a model that knows it"
+                f"{one.place}: {said}: correct it, or register a model that knows this answer"
             )
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -18,7 +17,7 @@ from shared.data_sets import PlacedRow, check_labels
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
 from shared.domain.rows import EvalPart, EvalRow, dump_rows
-from shared.errors import BadInput, UnknownThing
+from shared.errors import UnknownThing
 from shared.events import ModelRegistered
 
 app = typer.Typer(help="Register and inspect models.", no_args_is_help=True)
@@ -28,7 +27,9 @@ console = Console()
 @app.command()
 def register(
     name: Annotated[str, typer.Argument(help="Name that traces will carry as their model.")],
-    adapter: Annotated[Path, typer.Option(help="Folder of the deployed checkpoint (see docs).")],
+    adapter: Annotated[
+        Path, typer.Option(help="Folder of the deployed checkpoint (docs/input.md).")
+    ],
     *,
     base_model: Annotated[
         str | None,
@@ -63,20 +64,16 @@ def register(
     evaluation, dropped = evaluation_rows(evaluation_set, task, training, drop_leaks=drop_leaks)
     if dropped:
         console.print(f"left out {dropped} rows of {evaluation_set}: they are trained on")
-    try:
-        event = ModelRegistered(
-            id="to be derived",
-            model=name,
-            task=task,
-            base_model=imported.base_model,
-            adapter=imported.ref,
-            training_set=_stored_training(artifacts, training),
-            evaluation_set=_stored_evaluation(artifacts, evaluation),
-            endpoint=endpoint,
-        )
-    except ValidationError as error:
-        wrong = error.errors(include_url=False)[0]
-        raise BadInput(f"{wrong['loc'][0]} {wrong['input']!r}: {wrong['msg']}") from None
+    event = ModelRegistered(
+        id="to be derived",
+        model=name,
+        task=task,
+        base_model=imported.base_model,
+        adapter=imported.ref,
+        training_set=_stored_training(artifacts, training),
+        evaluation_set=_stored_evaluation(artifacts, evaluation),
+        endpoint=endpoint,
+    )
     cause = derive_id("registered", event.model_dump_json())
     asyncio.run(_publish(event.model_copy(update={"id": cause})))
     console.print(f"asked to register {name}: {len(task.labels)} labels, {imported.ref}")

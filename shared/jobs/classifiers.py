@@ -85,10 +85,7 @@ def _classifier(folder: Path, task: Task, *, fresh_head: bool) -> Any:
             output_loading_info=True,
         )
     except (SafetensorError, OSError, ValueError) as error:
-        raise BadInput(
-            f"model {folder}: its weights cannot be read ({_first_line(error)}): save or fetch it "
-            "again, as safetensors"
-        ) from error
+        raise unreadable(folder, error) from error
     others = [
         key for key, *_ in told["mismatched_keys"] if not (fresh_head and _of_head(key, model))
     ]
@@ -117,25 +114,29 @@ def _with_head(folder: Path, task: Task) -> Any:
     )
 
     try:
-        config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
+        config: Any = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
     except (OSError, *DEFECTS) as error:
         raise BadInput(
             f"model {folder}: its config.json cannot be used ({_first_line(error)}): name a model "
             "of an architecture that transformers knows, without code of its own"
         ) from error
     of_words = behaviour(task).head is Head.WORDS
-    heads: Any = (
-        MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING
-        if of_words
-        else MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
-    )
-    if type(config) not in heads:
+    known: Any = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+    if type(config) not in (MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING if of_words else known):
         raise BadInput(
             f"model {folder}: is of architecture {config.model_type!r}, which has no head to "
             f"classify {'words' if of_words else 'texts'}: name an encoder such as bert, roberta, "
             "deberta-v2, distilbert or modernbert"
         )
     return AutoModelForTokenClassification if of_words else AutoModelForSequenceClassification
+
+
+def unreadable(folder: Path, error: BaseException) -> BadInput:
+    """What is said of a model whose weights transformers refused."""
+    return BadInput(
+        f"model {folder}: its weights cannot be read ({_first_line(error)}): save or fetch it "
+        "again, as safetensors"
+    )
 
 
 def context_of(model: Any) -> int:

@@ -188,6 +188,18 @@ async def test_a_base_model_that_cannot_be_trained_ends_the_run_with_its_reason(
     assert "is of architecture 't5'" in closed.reason
 
 
+async def test_what_was_cut_from_a_training_set_is_said(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    registered = await house.deploy(KNOWN, LABELS)
+    await house.serve(PASSES + NEW, registered)
+    house.compute.warning = "3 of 90 texts are longer than the 16 tokens that are read"
+    await house.run_loops()
+    said = [line for line in caplog.messages if "longer than the 16 tokens" in line]
+    assert said[0].startswith("iteration 1: 3 of 90 texts")
+    assert len(said) == len(set(said))
+
+
 def registering(house: House, training: bytes, evaluation: bytes | None = None) -> ModelRegistered:
     measured = house.artifacts.put(evaluation, name="e.jsonl") if evaluation is not None else None
     return ModelRegistered(

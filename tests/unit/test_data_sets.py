@@ -75,9 +75,7 @@ def test_a_type_in_one_text_is_no_lone_label() -> None:
 def test_an_answer_outside_the_task_and_an_endless_text_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert "line 5: 'x' is not one of the 2 labels of the model: correct" in sentence(
-        *FINE, ("a", "x")
-    )
+    assert "line 5: 'x' is not one of the 2 labels: correct" in sentence(*FINE, ("a", "x"))
     assert sentence() == "train.jsonl: holds no rows: give at least one, or leave it out"
     monkeypatch.setattr(data_sets, "LONGEST_TEXT", 10)
     assert "line 5: the text has 11 characters, more than 10" in sentence(
