@@ -43,7 +43,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return error
 
 
-def register(checkpoint: Path, name: str = "desk", **options: object) -> list[str]:
+def register(checkpoint: Path, name: str = "desk", /, **options: object) -> list[str]:
     given = {"adapter": checkpoint, "base-model": "minilm", **options}
     flags = [part for key, value in given.items() for part in (f"--{key}", str(value))]
     return ["models", "register", name, *flags]
@@ -62,12 +62,12 @@ def test_a_data_set_that_cannot_be_used_is_refused_before_anything_is_sent(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     missing = tmp_path / "missing.jsonl"
-    asked = register(checkpoint, **{"training-set": missing})
+    asked = register(checkpoint, "desk", **{"training-set": missing})
     assert "missing.jsonl: No such file or directory" in said(capsys, *asked)
     twice = tmp_path / "twice.jsonl"
     twice.write_text('{"text": "a", "label": "billing"}\n{"text": "a", "label": "delivery"}')
-    asked = register(checkpoint, **{"training-set": twice})
+    asked = register(checkpoint, "desk", **{"training-set": twice})
     assert "twice.jsonl:1 and " in said(capsys, *asked)
     assert "the same text 'a' is answered" in said(
-        capsys, *register(checkpoint, **{"evaluation-set": twice})
+        capsys, *register(checkpoint, "desk", **{"evaluation-set": twice})
     )
