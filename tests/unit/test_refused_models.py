@@ -42,6 +42,7 @@ from shared.jobs.lessons import prepare  # noqa: E402
 from shared.jobs.predict import Predictor  # noqa: E402
 from shared.jobs.rows import Row, read_rows  # noqa: E402
 from shared.jobs.train import train_together  # noqa: E402
+from shared.jobs.trainable import trainable  # noqa: E402
 
 TASK = Task(TaskKind.CLASSIFICATION, ("billing", "delivery", "returns"))
 ENTITIES = Task(TaskKind.NER, ("city",))
@@ -200,6 +201,37 @@ def test_the_context_is_what_a_model_has_positions_for() -> None:
     assert (context_of(bert), context_of(roberta)) == (16, 14)
     xlnet = transformers.XLNetConfig(vocab_size=9, d_model=16, n_layer=1, n_head=2, d_inner=16)
     assert context_of(transformers.XLNetModel(xlnet)) == sys.maxsize
+
+
+ARCHITECTURES = {
+    "DistilBert": {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 16},
+    "DebertaV2": {},
+    "ModernBert": {"pad_token_id": 0, "eos_token_id": 3, "bos_token_id": 2, "cls_token_id": 2},
+    "XLNet": {"d_model": 16, "n_layer": 1, "n_head": 2, "d_inner": 16},
+    "Roberta": {},
+}
+
+
+@pytest.mark.parametrize("task", [TASK, ENTITIES], ids=lambda task: task.kind.value)
+@pytest.mark.parametrize("name", list(ARCHITECTURES))
+def test_an_adapter_of_any_architecture_is_the_same_when_loaded(
+    tmp_path: Path, store: FsspecArtifacts, name: str, task: Task
+) -> None:
+    base = with_tokenizer(tmp_path)
+    own = {"DistilBert", "XLNet"}
+    words = {"vocab_size": 5 + len(WORDS)} | ARCHITECTURES[name]
+    kind = f"{name}Config"
+    made = getattr(transformers, kind)(**words) if name in own else config(kind, **words)
+    getattr(transformers, f"{name}Model")(made).save_pretrained(base)
+    model = trainable(new_classifier(base, task), recipe(base, Method.LORA)).eval()
+    adapter = Adapter(format=FORMAT, task=task, base_model=str(base), method=Method.LORA)
+    loaded = load(store, save(store, adapter, model, load_tokenizer(base), name="adapter"))
+    inputs = {"input_ids": torch.tensor([[2, 6, 7, 3]])}
+    with torch.no_grad():
+        expected = model.float()(**inputs).logits
+        found = loaded.model.eval()(**inputs).logits
+    # Weights that stay as they are may be rounded to bfloat16 while the others are trained.
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-2)
 
 
 def test_a_defect_fails_the_candidate_with_its_reason(
