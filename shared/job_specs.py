@@ -69,7 +69,10 @@ class TrainSpec(_Frozen):
 
 
 class TrainedCandidate(_Frozen):
-    """A trained adapter (a folder artifact, safetensors only) and what it cost."""
+    """A trained adapter (a folder artifact, safetensors only) and what it cost.
+
+    ``warning`` says what of the training set was not learned; empty when all was.
+    """
 
     id: str
     recipe: Recipe
@@ -77,6 +80,7 @@ class TrainedCandidate(_Frozen):
     final_loss: float
     train_seconds: float
     examples_per_second: float
+    warning: str = ""
 
 
 class FailedCandidate(_Frozen):

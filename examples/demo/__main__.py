@@ -24,7 +24,7 @@ def main(
     data: Annotated[Path, typer.Option(help="Folder with train.jsonl and test.jsonl.")] = SAMPLE,
     labels: Annotated[int, typer.Option(help="At most so many labels, the most alike.")] = 30,
     seed_rows: Annotated[
-        int | None, typer.Option(help="Rows for each label that train the first model.")
+        int | None, typer.Option(min=2, help="Rows for each label that train the first model.")
     ] = None,
     report: Annotated[Path, typer.Option(help="Where the figures go.")] = Path("demo-report.json"),
     keep: Annotated[bool, typer.Option(help="Keep data and logs for a look.")] = False,

@@ -15,6 +15,7 @@ from examples.demo.workload import Workload
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.adapters.kafka import publishing
 from shared.adapters.ray_compute import RayCompute
+from shared.data_sets import check_training, placed
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
 from shared.domain.pipeline import Hyperparameters, Method, Recipe, Strategy
@@ -120,10 +121,14 @@ async def _serving(
 
 
 async def deploy_first(production: Production, workload: Workload) -> None:
-    """Train the first model on the seed rows, register it, and wait until it is served."""
+    """Train the first model on the seed rows, register it, and wait until it is served.
+
+    Raises BadInput at once when the controller would refuse them.
+    """
     rows = [Row(derive_id("seed", e.text), e.text, e.label) for e in workload.seed_rows]
     training_set = production.artifacts.put(dump_rows(rows), name="training.jsonl")
     task = Task(workload.kind, workload.labels)
+    check_training(placed(rows, "rows of the first model"), task, "rows of the first model")
     trained = await _train(production.compute, task, training_set)
     event = ModelRegistered(
         id=derive_id("registered", workload.name, trained.adapter.sha256),

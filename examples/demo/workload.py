@@ -112,14 +112,15 @@ def read_examples(file: Path) -> Iterable[Example]:
     """The rows of a JSONL file of ``text`` and ``label``. Raises BadInput, naming the line."""
     if not file.exists():
         raise BadInput(f"{file} is missing: give a folder with train.jsonl of text and label")
-    with file.open(encoding="utf-8") as lines:
+    # Not as text: a line that is not UTF-8 shall be named.
+    with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                row = json.loads(line)
+                row = json.loads(line.decode("utf-8-sig"))
                 yield Example(str(row["text"]), str(row["label"]))
-            except (json.JSONDecodeError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError):
                 raise BadInput(
-                    f'{file}:{number}: each line must be {{"text": …, "label": …}}'
+                    f'{file}:{number}: each line must be {{"text": …, "label": …}}, in UTF-8'
                 ) from None
 
 

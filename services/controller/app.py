@@ -60,7 +60,7 @@ def wire(settings: ControllerSettings, parts: Parts, clock: Clock) -> Sequence[L
         recipes=RecipeGrid(bases=settings.bases),
         sufficient_remedy=settings.sufficient_remedy,
     )
-    handlers = ControllerHandlers(runs, models, clock)
+    handlers = ControllerHandlers(runs, models, parts.artifacts, clock)
     on = partial(subscribe, parts.broker, settings, service=NAME)
     on(ModelRegistered, handlers.on_model_registered)
     on(FailuresDiagnosed, handlers.on_failures_diagnosed)

@@ -1,11 +1,13 @@
 """What the controller does with each event: decode → decide → store with outbox → publish."""
 
+import asyncio
 import logging
 
 from services.controller.domain import registry
 from services.controller.domain.registry import ModelRecord
 from services.controller.ledger import Ledger
 from services.controller.messages import model_promoted, model_rolled_back
+from services.controller.registration import check_registration
 from services.controller.runs import Runs
 from shared.errors import UnknownThing
 from shared.events import (
@@ -15,7 +17,7 @@ from shared.events import (
     RollbackRequested,
     StepFailed,
 )
-from shared.ports import Clock
+from shared.ports import ArtifactStore, Clock
 
 logger = logging.getLogger(__name__)
 
@@ -23,14 +25,18 @@ logger = logging.getLogger(__name__)
 class ControllerHandlers:
     """Each method handles one event and may be called twice with it."""
 
-    def __init__(self, runs: Runs, models: Ledger[ModelRecord], clock: Clock) -> None:
+    def __init__(
+        self, runs: Runs, models: Ledger[ModelRecord], artifacts: ArtifactStore, clock: Clock
+    ) -> None:
         self._runs = runs
         self._models = models
+        self._artifacts = artifacts
         self._clock = clock
 
     async def on_model_registered(self, event: ModelRegistered) -> None:
         entry = await self._models.get(event.model)
         if entry is None:
+            await asyncio.to_thread(check_registration, self._artifacts, event)
             record = registry.register(None, event, self._clock())
             if await self._models.create(event.model, record, [model_promoted(record, None)]):
                 return

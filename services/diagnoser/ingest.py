@@ -194,6 +194,6 @@ def _check_feedback(given: FeedbackGiven, trace: StoredTrace, model: DeployedMod
 def _check_answer(answer: str, name: str, model: DeployedModel, text: str) -> None:
     if objection := behaviour(model.task).objection(answer, model.task, text):
         raise BadInput(
-            f"{name} {objection} of {model.name!r}: "
+            f"{name} {objection} (model {model.name!r}): "
             "correct it, or register a model that knows this answer"
         )

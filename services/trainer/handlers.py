@@ -66,6 +66,8 @@ class TrainerHandlers:
         if not result.trained:
             await self._fail(event, "no candidate could be trained: " + "; ".join(failed.values()))
             return
+        for warning in dict.fromkeys(t.warning for t in result.trained if t.warning):
+            logger.warning("iteration %d: %s", event.iteration, warning)
         await self._publisher.publish(
             CandidatesTrained(
                 id=derive_id("trained", event.run_id, event.iteration),

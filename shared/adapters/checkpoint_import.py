@@ -1,18 +1,35 @@
 """A checkpoint folder from elsewhere as an artifact of ours: PEFT or Hugging Face layout."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.adapters.safetensors_header import check_head
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.bio import OUTSIDE, bio_tags, entity_type
 from shared.domain.pipeline import Method
-from shared.domain.tasks import Task, TaskKind
+from shared.domain.tasks import Head, Task, TaskKind
 from shared.errors import BadInput
 from shared.ports import ArtifactStore
+from shared.tasks import behaviour
 
 KEPT = (".safetensors", ".json", ".txt", ".model")
+
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", ".model")
+# How the classes of transformers, and PEFT's task types, say what they decide on.
+_HEADS = {
+    Head.TEXT: ("ForSequenceClassification", "SEQ_CLS"),
+    Head.WORDS: ("ForTokenClassification", "TOKEN_CLS"),
+}
+_LAYOUT = {
+    "config.json": "save the model with save_pretrained",
+    "adapter_config.json": "save the adapter with save_pretrained",
+    "labels.json": "write the labels as a JSON list, in the order of the head",
+}
+# What tags of words begin with, in BIO and in other schemes.
+_MARKS = ("B-", "I-", "E-", "S-", "L-", "U-", "M-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,48 +51,127 @@ def import_checkpoint(
     """
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder: give the checkpoint's folder")
-    files = {f.name: f.read_bytes() for f in sorted(folder.iterdir()) if f.suffix in KEPT}
+    files = {
+        f.name: f.read_bytes() for f in sorted(folder.iterdir()) if f.suffix in KEPT and f.is_file()
+    }
     files.pop("manifest.json", None)
     if not any(file.endswith(".safetensors") for file in files):
         raise BadInput(f"{folder} holds no .safetensors file: save the checkpoint in that format")
-    described = _ours(files) or _described(files, folder, base_model)
-    files["adapter.json"] = json.dumps(described, indent=1).encode()
-    task = Task(TaskKind(described["task"]["kind"]), tuple(described["task"]["labels"]))
-    ref = artifacts.put_folder(files, name=name)
-    return ImportedCheckpoint(ref, task, described["base_model"])
+    described = _ours(files, folder) or _described(files, folder, base_model)
+    task = described.task
+    words = behaviour(task).head is Head.WORDS
+    classes = len(bio_tags(task.labels)) if words else len(task.labels)
+    check_head(files, classes, source=str(folder))
+    if described.written:
+        files["adapter.json"] = json.dumps(described.written, indent=1).encode()
+    return ImportedCheckpoint(artifacts.put_folder(files, name=name), task, described.base_model)
 
 
-def _ours(files: dict[str, bytes]) -> dict[str, Any] | None:
-    return json.loads(files["adapter.json"]) if "adapter.json" in files else None
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """What a folder holds; ``written`` is the ``adapter.json`` it lacks."""
+
+    task: Task
+    base_model: str
+    written: dict[str, Any] | None = None
 
 
-def _described(files: dict[str, bytes], folder: Path, base_model: str | None) -> dict[str, Any]:
+def _ours(files: dict[str, bytes], folder: Path) -> _Described | None:
+    if "adapter.json" not in files:
+        return None
+    found = _json(files, "adapter.json", folder)
+    try:
+        kind, labels, base = found["task"]["kind"], found["task"]["labels"], found["base_model"]
+    except (KeyError, TypeError):
+        raise BadInput(
+            f"{folder}/adapter.json: has no task with kind and labels, or no base_model: leave "
+            "the file out to have the folder read as PEFT or Hugging Face wrote it"
+        ) from None
+    return _Described(_task_of(kind, _texts(labels, f"{folder}/adapter.json"), folder), base)
+
+
+def _described(files: dict[str, bytes], folder: Path, base_model: str | None) -> _Described:
     if "adapter_config.json" in files:
         method = Method.LORA
-        config = _json(files, "adapter_config.json", folder)
+        config = _object(files, "adapter_config.json", folder)
         base = base_model or config.get("base_model_name_or_path")
-        labels: list[str] = _json(files, "labels.json", folder)
+        said = [str(config["task_type"])] if config.get("task_type") else []
+        _check_classifies(said, folder)
+        labels = _texts(_json(files, "labels.json", folder), f"{folder}/labels.json")
     else:
         method, base = Method.FULL, base_model
-        numbered: dict[str, str] = _json(files, "config.json", folder).get("id2label", {})
-        labels = [numbered[key] for key in sorted(numbered, key=int)]
+        config = _object(files, "config.json", folder)
+        said = _texts(config.get("architectures") or [], f"{folder}/config.json: architectures")
+        _check_classifies(said, folder)
+        labels = _numbered(config, folder)
+        _check_whole(files, config, folder)
     task = _task(labels, folder)
+    _check_agrees(said, labels, task, folder)
     if not base:
         raise BadInput(
             f"{folder} does not say what it was trained from: name the base model with "
             "--base-model, new versions are trained from it"
         )
-    return {
+    written = {
         "format": 1,
         "task": {"kind": task.kind.value, "labels": task.labels},
         "base_model": base,
         "method": method.value,
     }
+    return _Described(task, base, written)
+
+
+def _check_classifies(said: Sequence[str], folder: Path) -> None:
+    known = [name for names in _HEADS.values() for name in names]
+    if said and not any(one.endswith(tuple(known)) for one in said):
+        raise BadInput(
+            f"{folder}: is a {said[0]}, which has no head to classify with: give a classifier of "
+            "texts (…ForSequenceClassification) or of words (…ForTokenClassification)"
+        )
+
+
+def _check_agrees(said: Sequence[str], labels: Sequence[str], task: Task, folder: Path) -> None:
+    """The labels decide what the task is: what the model says of itself must agree."""
+    head = behaviour(task).head
+    if said and not any(one.endswith(_HEADS[head]) for one in said):
+        are = "BIO tags" if head is Head.WORDS else "not BIO tags (O, B-type, I-type)"
+        raise BadInput(
+            f"{folder}: is a {said[0]}, but its labels {list(labels[:4])}… are {are}: texts are "
+            "classified by labels, words by BIO tags, save the checkpoint so"
+        )
+
+
+def _check_whole(files: dict[str, bytes], config: dict[str, Any], folder: Path) -> None:
+    if (problem := config.get("problem_type")) not in (None, "single_label_classification"):
+        raise BadInput(
+            f"{folder}/config.json: problem_type is {problem!r}, but an answer is one label here: "
+            "give a classifier trained for single_label_classification"
+        )
+    if not any(file.endswith(_TOKENIZERS) for file in files):
+        raise BadInput(
+            f"{folder} has no tokenizer: save it beside the model with tokenizer.save_pretrained"
+        )
+
+
+def _numbered(config: dict[str, Any], folder: Path) -> list[str]:
+    numbered = config.get("id2label")
+    try:
+        if not numbered:
+            raise ValueError("no labels")
+        keys = sorted(numbered, key=int)
+        if [int(key) for key in keys] != list(range(len(keys))):
+            raise ValueError("numbers are missing")
+    except (ValueError, TypeError):
+        raise BadInput(
+            f"{folder}/config.json: id2label does not name the labels 0, 1, 2, …: set id2label "
+            "and label2id before you save the classifier"
+        ) from None
+    return _texts([numbered[key] for key in keys], f"{folder}/config.json: id2label")
 
 
 def _task(labels: list[str], folder: Path) -> Task:
     """Classification by these labels; naming entities where they are BIO tags."""
-    if OUTSIDE in labels and any(label.startswith("B-") for label in labels):
+    if OUTSIDE in labels and any(label.startswith(_MARKS) for label in labels):
         types = tuple(sorted({of_type for label in labels if (of_type := entity_type(label))}))
         if tuple(labels) != bio_tags(types):
             raise BadInput(
@@ -83,15 +179,41 @@ def _task(labels: list[str], folder: Path) -> Task:
                 "in sorted order: Pioneer keeps heads so, save the checkpoint so"
             )
         return Task(TaskKind.NER, types)
-    if labels != sorted(labels) or len(labels) < 2:
+    return _task_of(TaskKind.CLASSIFICATION, labels, folder)
+
+
+def _task_of(kind: str, labels: Sequence[str], folder: Path) -> Task:
+    if kind not in list(TaskKind):
+        known = " or ".join(TaskKind)
+        raise BadInput(f"{folder}: its task is of kind {kind!r}, which is unknown: use {known}")
+    if list(labels) != sorted(labels):
         raise BadInput(
-            f"{folder}: the head's labels {labels[:4]}… are not in sorted order: "
+            f"{folder}: the head's labels {list(labels[:4])}… are not in sorted order: "
             "Pioneer keeps heads in sorted order, save the checkpoint so"
         )
-    return Task(TaskKind.CLASSIFICATION, tuple(labels))
+    try:
+        return Task(TaskKind(kind), tuple(labels))
+    except ValueError as error:
+        raise BadInput(f"{folder}: {error}") from None
+
+
+def _object(files: dict[str, bytes], name: str, folder: Path) -> dict[str, Any]:
+    found = _json(files, name, folder)
+    if not isinstance(found, dict):
+        raise BadInput(f"{folder}/{name}: is not a JSON object: save the checkpoint again")
+    return found
 
 
 def _json(files: dict[str, bytes], name: str, folder: Path) -> Any:
     if name not in files:
-        raise BadInput(f"{folder} has no {name}: see the layout in the documentation")
-    return json.loads(files[name])
+        raise BadInput(f"{folder} has no {name}: {_LAYOUT[name]}")
+    try:
+        return json.loads(files[name])
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{folder}/{name}: is not JSON ({error}): save it again") from None
+
+
+def _texts(found: Any, source: str) -> list[str]:
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise BadInput(f"{source}: want a list of texts, found {json.dumps(found)[:60]}")
+    return found

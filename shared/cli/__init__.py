@@ -2,12 +2,20 @@
 
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import typer
+from pydantic import ValidationError
 
 from shared.cli import judge, models, operate, runs, traces
 from shared.cli import services as service_commands
 from shared.errors import PioneerError
+
+# What the fields of commands want; Pydantic would show the pattern.
+_WANTED = {
+    "model": "use letters, digits, '.', '_' and '-', a letter or digit first, at most 100",
+    "endpoint": "give a URL without a query, such as http://host:8200/v1",
+}
 
 app = typer.Typer(
     help="Keeps small language models in production getting better and never worse.",
@@ -30,5 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(arguments)
     except PioneerError as error:
-        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
-        sys.exit(1)
+        _fail(str(error))
+    except ValidationError as error:
+        _fail(_sentence(error))
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.secho(f"error: {sentence}", fg=typer.colors.RED, err=True)
+    sys.exit(1)
+
+
+def _sentence(error: ValidationError) -> str:
+    """What a message of ours refuses, by the name and value that the command was given."""
+    wrong = error.errors(include_url=False)[0]
+    field = str(wrong["loc"][0]) if wrong["loc"] else error.title
+    return f"{field} {wrong['input']!r}: {_WANTED.get(field, wrong['msg'])}"

@@ -1,12 +1,10 @@
 """``pioneer models``: register a model, list models, show one with its history."""
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -14,15 +12,13 @@ from shared.adapters.artifacts import FsspecArtifacts
 from shared.adapters.checkpoint_import import import_checkpoint
 from shared.adapters.kafka import publishing
 from shared.cli.environment import client_settings, reading
+from shared.cli.row_files import evaluation_rows, training_rows
+from shared.data_sets import PlacedRow, check_labels
 from shared.domain.artifacts import ArtifactRef
-from shared.domain.bio import from_tokens
-from shared.domain.entities import write_answer
 from shared.domain.ids import derive_id
-from shared.domain.rows import EvalPart, EvalRow, Row, dump_rows
-from shared.domain.tasks import Head, Task
-from shared.errors import BadInput, UnknownThing
+from shared.domain.rows import EvalPart, EvalRow, dump_rows
+from shared.errors import UnknownThing
 from shared.events import ModelRegistered
-from shared.tasks import behaviour
 
 app = typer.Typer(help="Register and inspect models.", no_args_is_help=True)
 console = Console()
@@ -31,7 +27,9 @@ console = Console()
 @app.command()
 def register(
     name: Annotated[str, typer.Argument(help="Name that traces will carry as their model.")],
-    adapter: Annotated[Path, typer.Option(help="Folder of the deployed checkpoint (see docs).")],
+    adapter: Annotated[
+        Path, typer.Option(help="Folder of the deployed checkpoint (docs/input.md).")
+    ],
     *,
     base_model: Annotated[
         str | None,
@@ -46,6 +44,12 @@ def register(
     evaluation_set: Annotated[
         Path | None, typer.Option(help="JSONL that no later version may break, of the same form.")
     ] = None,
+    drop_leaks: Annotated[
+        bool,
+        typer.Option(
+            "--drop-leaks", help="Leave out rows of the evaluation set that are trained on."
+        ),
+    ] = False,
     endpoint: Annotated[
         str | None,
         typer.Option(help="URL the model answers at, such as http://host:8200/v1, for probes."),
@@ -54,25 +58,25 @@ def register(
     """Register a classifier of texts or of words that is in production: PEFT or Hugging Face."""
     artifacts = FsspecArtifacts(client_settings().artifacts_uri)
     imported = import_checkpoint(artifacts, adapter, name=name, base_model=base_model)
-    training = stored_rows(artifacts, training_set, imported.task)
-    evaluation = _stored_evaluation(artifacts, evaluation_set, imported.task)
-    try:
-        event = ModelRegistered(
-            id="to be derived",
-            model=name,
-            task=imported.task,
-            base_model=imported.base_model,
-            adapter=imported.ref,
-            training_set=training,
-            evaluation_set=evaluation,
-            endpoint=endpoint,
-        )
-    except ValidationError as error:
-        wrong = error.errors(include_url=False)[0]
-        raise BadInput(f"{wrong['loc'][0]} {wrong['input']!r}: {wrong['msg']}") from None
+    task = imported.task
+    check_labels(task)
+    training = training_rows(training_set, task)
+    evaluation, dropped = evaluation_rows(evaluation_set, task, training, drop_leaks=drop_leaks)
+    if dropped:
+        console.print(f"left out {dropped} rows of {evaluation_set}: they are trained on")
+    event = ModelRegistered(
+        id="to be derived",
+        model=name,
+        task=task,
+        base_model=imported.base_model,
+        adapter=imported.ref,
+        training_set=_stored_training(artifacts, training),
+        evaluation_set=_stored_evaluation(artifacts, evaluation),
+        endpoint=endpoint,
+    )
     cause = derive_id("registered", event.model_dump_json())
     asyncio.run(_publish(event.model_copy(update={"id": cause})))
-    console.print(f"asked to register {name}: {len(imported.task.labels)} labels, {imported.ref}")
+    console.print(f"asked to register {name}: {len(task.labels)} labels, {imported.ref}")
     console.print(f"see: pioneer models show {name}; if it was refused: pioneer dead-letters")
 
 
@@ -119,48 +123,20 @@ def show(name: Annotated[str, typer.Argument(help="The model's name.")]) -> None
     console.print(versions, history)
 
 
-def _rows(file: Path, task: Task) -> list[Row]:
-    rows: list[Row] = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        place = f"{file}:{number}"
-        try:
-            text, answer = _read(json.loads(line), task, place)
-        except (json.JSONDecodeError, KeyError, TypeError):
-            raise BadInput(f"{place}: want {_FORMS[behaviour(task).head]} on each line") from None
-        if objection := behaviour(task).objection(answer, task, text):
-            raise BadInput(f"{place}: {objection} of the model")
-        rows.append(Row(derive_id("row", text, answer), text, answer))
-    return rows
-
-
-_FORMS = {Head.TEXT: '{"text": …, "label": …}', Head.WORDS: '{"tokens": […], "tags": […]}'}
-
-
-def _read(row: dict[str, Any], task: Task, place: str) -> tuple[str, str]:
-    """(text, answer) of a row as its file writes it. Raises BadInput for tags that are not BIO."""
-    if behaviour(task).head is Head.TEXT:
-        return str(row["text"]), str(row["label"])
-    text, entities = from_tokens([*map(str, row["tokens"])], [*map(str, row["tags"])], row=place)
-    return text, write_answer(entities, text)
-
-
-def stored_rows(artifacts: FsspecArtifacts, file: Path | None, task: Task) -> ArtifactRef | None:
-    """The rows of a file as a training set. Raises BadInput naming the line that does not fit."""
-    if file is None:
+def _stored_training(artifacts: FsspecArtifacts, rows: list[PlacedRow]) -> ArtifactRef | None:
+    if not rows:
         return None
-    return artifacts.put(dump_rows(_rows(file, task)), name="training.jsonl")
+    return artifacts.put(dump_rows(one.row for one in rows), name="training.jsonl")
 
 
-def _stored_evaluation(
-    artifacts: FsspecArtifacts, file: Path | None, task: Task
-) -> ArtifactRef | None:
-    if file is None:
+def _stored_evaluation(artifacts: FsspecArtifacts, rows: list[PlacedRow]) -> ArtifactRef | None:
+    if not rows:
         return None
-    rows = [
-        EvalRow(r.id, r.text, r.target, EvalPart.REGRESSION, right_before=True)
-        for r in _rows(file, task)
+    guarded = [
+        EvalRow(r.row.id, r.row.text, r.row.target, EvalPart.REGRESSION, right_before=True)
+        for r in rows
     ]
-    return artifacts.put(dump_rows(rows), name="evaluation.jsonl")
+    return artifacts.put(dump_rows(guarded), name="evaluation.jsonl")
 
 
 async def _publish(event: ModelRegistered) -> None:

@@ -126,9 +126,10 @@ def load_rows(data: bytes, kind: type[AnyRow]) -> list[AnyRow]:
         try:
             rows.append(adapter.validate_json(line))
         except ValidationError as error:
-            raise BadInput(
-                f"line {number} is not a {kind.__name__}: {error.errors()[0]['msg']}"
-            ) from None
+            wrong = error.errors(include_url=False)[0]
+            where = ".".join(map(str, wrong["loc"]))
+            said = f"{where}: {wrong['msg']}" if where else wrong["msg"]
+            raise BadInput(f"line {number} is not a {kind.__name__}: {said}") from None
     return rows
 
 

@@ -9,7 +9,7 @@ import time
 from pydantic import ValidationError
 
 from shared.adapters.artifacts import FsspecArtifacts
-from shared.errors import BadInput, BadSettings, PermanentError, PioneerError
+from shared.errors import DEFECTS, BadInput, BadSettings, PermanentError, PioneerError
 from shared.job_specs import JOB_RESULT, JOB_SPEC, JobResult, JobSpec
 
 _log = logging.getLogger("shared.jobs")
@@ -26,7 +26,8 @@ def main(job_id: str) -> int:
     start = time.perf_counter()
     try:
         result = _run(_spec(job_id, artifacts), job_id, artifacts)
-    except PioneerError as error:
+    except (PioneerError, RuntimeError, MemoryError, OSError, *DEFECTS) as error:
+        # Without a reason on file nobody could say why; what is not permanent is tried again.
         failure = {
             "reason": f"{type(error).__name__}: {error}",
             "permanent": isinstance(error, PermanentError),

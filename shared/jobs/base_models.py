@@ -17,13 +17,16 @@ _WANTED = ("*.safetensors", "*.json", "*.txt", "*.model")
 def base_folder(name: str) -> Path:
     """The folder of a base model: a path, the packaged MiniLM, or the Hugging Face hub.
 
-    Raises UnknownThing when there is no such model, TransientError when the hub is away.
+    Raises UnknownThing when there is no such model, BadInput when it may not be fetched or is not
+    in a form that is loaded here, TransientError when the hub is away.
     """
     folder = Path(name)
     if not folder.is_dir():
         folder = (_packaged_minilm() if name == MINILM else None) or _from_hub(name)
     if not any(folder.glob("*.safetensors")):
         raise BadInput(f"base model {name!r}: holds no *.safetensors, the only format loaded here")
+    if not (folder / "config.json").is_file():
+        raise BadInput(f"base model {name!r}: holds no config.json: give the model's own folder")
     return folder
 
 
@@ -50,6 +53,7 @@ def _packaged_minilm() -> Path | None:
 def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
+        GatedRepoError,
         HfHubHTTPError,
         HFValidationError,
         LocalEntryNotFoundError,
@@ -59,9 +63,20 @@ def _from_hub(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=list(_WANTED)))
     except HFValidationError as error:
-        raise BadInput(f"base model {name!r}: neither a folder nor a hub id") from error
+        raise BadInput(
+            f"base model {name!r}: neither a folder on this machine nor a Hugging Face id: give "
+            "owner/name, or a folder that the Ray workers can read"
+        ) from error
+    except GatedRepoError as error:
+        raise BadInput(
+            f"base model {name!r}: is gated: accept its terms on the Hugging Face hub, and give "
+            "the Ray workers a token of yours (HF_TOKEN)"
+        ) from error
     except RepositoryNotFoundError as error:
-        raise UnknownThing(f"base model {name!r}: not on the Hugging Face hub") from error
+        raise UnknownThing(
+            f"base model {name!r}: not on the Hugging Face hub: check the name, or give a folder "
+            "that the Ray workers can read"
+        ) from error
     except LocalEntryNotFoundError as error:
         if os.environ.get("HF_HUB_OFFLINE", "0").lower() in ("1", "true", "yes", "on"):
             raise UnknownThing(

@@ -13,12 +13,20 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from shared.adapters.safetensors_header import check_head
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.pipeline import Method, Recipe
 from shared.domain.tasks import Task
 from shared.errors import BadInput
 from shared.jobs.base_models import base_digest, base_folder
-from shared.jobs.classifiers import Tokenizer, load_tokenizer, new_classifier
+from shared.jobs.classifiers import (
+    Tokenizer,
+    context_of,
+    head_classes,
+    load_tokenizer,
+    new_classifier,
+    saved_classifier,
+)
 from shared.ports import ArtifactStore
 
 ADAPTER = "adapter.json"
@@ -47,7 +55,7 @@ class Adapter(BaseModel):
 
     @property
     def max_tokens(self) -> int:
-        """Tokens of an input that the model reads; the rest is cut."""
+        """Tokens of an input that the model shall read; the rest is cut."""
         return self.recipe.hyperparameters.max_tokens if self.recipe else FOREIGN_MAX_TOKENS
 
 
@@ -58,6 +66,11 @@ class Loaded:
     adapter: Adapter
     model: torch.nn.Module
     tokenizer: Tokenizer
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of an input that are read: as trained, or fewer where the model has no more."""
+        return min(self.adapter.max_tokens, context_of(self.model))
 
 
 def describe(task: Task, recipe: Recipe, training_set: ArtifactRef) -> Adapter:
@@ -92,12 +105,13 @@ def load(artifacts: ArtifactStore, ref: ArtifactRef) -> Loaded:
     """The model, on the CPU. Raises as ``get_folder``, and BadInput when it does not fit."""
     files = artifacts.get_folder(ref)
     adapter = _described(files, ref)
+    check_head(files, len(head_classes(adapter.task)), source=f"adapter {ref}")
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for name, data in files.items():
             (folder / name).write_bytes(data)
         if adapter.method is Method.FULL:
-            return Loaded(adapter, new_classifier(folder, adapter.task), load_tokenizer(folder))
+            return Loaded(adapter, saved_classifier(folder, adapter.task), load_tokenizer(folder))
         return _load_lora(adapter, folder, ref)
 
 

@@ -1,5 +1,6 @@
 """Classifiers of texts or of words, and tokenizers of Hugging Face, made from a folder."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -8,6 +9,7 @@ import torch
 
 from shared.domain.bio import bio_tags
 from shared.domain.tasks import Head, Task
+from shared.errors import DEFECTS, BadInput
 from shared.tasks import behaviour
 
 
@@ -21,7 +23,7 @@ class Tokenizer(Protocol):
         text: Sequence[str],
         *,
         truncation: bool,
-        max_length: int,
+        max_length: int | None,
         return_attention_mask: bool,
         return_token_type_ids: bool,
     ) -> dict[str, Any]: ...
@@ -30,35 +32,130 @@ class Tokenizer(Protocol):
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer of a model folder."""
+    """The tokenizer of a model folder. Raises BadInput when there is none that can be read."""
     from transformers import AutoTokenizer
 
-    return cast("Tokenizer", AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False))
+    try:
+        found: Any = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+        # Without its files transformers makes one that knows no word, and says nothing.
+        if len(found) <= len(found.all_special_ids):
+            raise ValueError("it knows no word")
+    except (OSError, RuntimeError, *DEFECTS) as error:
+        raise BadInput(
+            f"model {folder}: its tokenizer cannot be read ({_first_line(error)}): save it beside "
+            "the model with tokenizer.save_pretrained"
+        ) from error
+    return cast("Tokenizer", found)
 
 
 def new_classifier(folder: Path, task: Task) -> Any:
-    """A model with the task's head; weights missing in the folder (the head) are random."""
-    from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
-    from transformers.utils import logging
+    """A model with the task's head, random where the folder has none over so many classes.
 
-    of_words = behaviour(task).head is Head.WORDS
-    kind = AutoModelForTokenClassification if of_words else AutoModelForSequenceClassification
-    classes = head_classes(task)
+    Raises BadInput when its architecture has no such head, or its weights are not its own.
+    """
+    return _classifier(folder, task, fresh_head=True)
+
+
+def saved_classifier(folder: Path, task: Task) -> Any:
+    """A model whose head was trained for the task. Raises as ``new_classifier``."""
+    return _classifier(folder, task, fresh_head=False)
+
+
+def _classifier(folder: Path, task: Task, *, fresh_head: bool) -> Any:
+    from safetensors import SafetensorError
+    from transformers.utils import logging
 
     # A new head is expected: the table of missing keys would only alarm.
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    return kind.from_pretrained(
-        str(folder),
-        num_labels=len(classes),
-        id2label=dict(enumerate(classes)),
-        label2id={name: index for index, name in enumerate(classes)},
-        dtype=torch.float32,
-        # Fused attention pays for long rows on a GPU; on a CPU it is slower for short ones.
-        attn_implementation=None if torch.cuda.is_available() else "eager",
-        use_safetensors=True,
-        trust_remote_code=False,
+    classes = head_classes(task)
+    kind = _with_head(folder, task)
+    try:
+        model, told = kind.from_pretrained(
+            str(folder),
+            num_labels=len(classes),
+            id2label=dict(enumerate(classes)),
+            label2id={name: index for index, name in enumerate(classes)},
+            dtype=torch.float32,
+            # Fused attention pays for long rows on a GPU; on a CPU it is slower for short ones.
+            attn_implementation=None if torch.cuda.is_available() else "eager",
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    except (SafetensorError, OSError, ValueError) as error:
+        raise unreadable(folder, error) from error
+    others = [
+        key for key, *_ in told["mismatched_keys"] if not (fresh_head and _of_head(key, model))
+    ]
+    if others or len(told["missing_keys"]) > len(model.state_dict()) / 2:
+        wrong = others or sorted(told["missing_keys"])
+        raise BadInput(
+            f"model {folder}: {len(wrong)} of its weights, such as {wrong[0]}, are not there or of "
+            "another shape than its config.json says: save the whole model again"
+        )
+    return model
+
+
+def _of_head(key: str, model: Any) -> bool:
+    """Whether weights are the head's: those of the encoder begin with its name."""
+    return not key.startswith(f"{model.base_model_prefix}.")
+
+
+def _with_head(folder: Path, task: Task) -> Any:
+    """The class of transformers for this architecture and head. Raises BadInput without one."""
+    from transformers import (
+        MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+        MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
+        AutoConfig,
+        AutoModelForSequenceClassification,
+        AutoModelForTokenClassification,
     )
+
+    try:
+        config: Any = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
+    except (OSError, *DEFECTS) as error:
+        raise BadInput(
+            f"model {folder}: its config.json cannot be used ({_first_line(error)}): name a model "
+            "of an architecture that transformers knows, without code of its own"
+        ) from error
+    of_words = behaviour(task).head is Head.WORDS
+    known: Any = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+    if type(config) not in (MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING if of_words else known):
+        raise BadInput(
+            f"model {folder}: is of architecture {config.model_type!r}, which has no head to "
+            f"classify {'words' if of_words else 'texts'}: name an encoder such as bert, roberta, "
+            "deberta-v2, distilbert or modernbert"
+        )
+    return AutoModelForTokenClassification if of_words else AutoModelForSequenceClassification
+
+
+def unreadable(folder: Path, error: BaseException) -> BadInput:
+    """What is said of a model whose weights transformers refused."""
+    return BadInput(
+        f"model {folder}: its weights cannot be read ({_first_line(error)}): save or fetch it "
+        "again, as safetensors"
+    )
+
+
+def context_of(model: Any) -> int:
+    """How many tokens a model can read at once; very many where positions have no end."""
+    embedded = next(
+        (part for name, part in model.named_modules() if name.endswith("position_embeddings")), None
+    )
+    if isinstance(embedded, torch.nn.Embedding):
+        # RoBERTa counts positions from behind its padding's.
+        first = 0 if embedded.padding_idx is None else embedded.padding_idx + 1
+        return embedded.num_embeddings - first
+    found = getattr(model.config, "max_position_embeddings", None) or 0
+    # XLNet writes -1 for no end.
+    return found if found > 0 else sys.maxsize
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__
 
 
 def head_classes(task: Task) -> tuple[str, ...]:
@@ -66,17 +163,28 @@ def head_classes(task: Task) -> tuple[str, ...]:
     return bio_tags(task.labels) if behaviour(task).head is Head.WORDS else task.labels
 
 
-def encode(tokenizer: Tokenizer, texts: Sequence[str], *, max_tokens: int) -> list[list[int]]:
-    """Token ids of each text, cut to ``max_tokens``."""
+def encode(
+    tokenizer: Tokenizer, texts: Sequence[str], *, max_tokens: int | None
+) -> list[list[int]]:
+    """Token ids of each text, cut to ``max_tokens``; with None not cut."""
     encoded = tokenizer(
         list(texts),
-        truncation=True,
+        truncation=max_tokens is not None,
         max_length=max_tokens,
         # Nobody reads them, and to make them takes longer than the ids.
         return_attention_mask=False,
         return_token_type_ids=False,
     )
     return cast("list[list[int]]", encoded["input_ids"])
+
+
+def cut_texts(
+    tokenizer: Tokenizer, texts: Sequence[str], ids: Sequence[list[int]], *, max_tokens: int
+) -> dict[int, int]:
+    """Which texts ``encode`` cut: their places, and how many tokens each has."""
+    full = [at for at, row in enumerate(ids) if len(row) >= max_tokens]
+    whole = encode(tokenizer, [texts[at] for at in full], max_tokens=None) if full else []
+    return {at: len(row) for at, row in zip(full, whole, strict=True) if len(row) > len(ids[at])}
 
 
 def padded(rows: Sequence[list[int]], *, pad: int, on: torch.device) -> dict[str, torch.Tensor]:

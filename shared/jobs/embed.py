@@ -21,7 +21,14 @@ from shared.job_specs import EmbedResult, EmbedSpec
 from shared.jobs.base_models import base_folder
 from shared.jobs.batches import inference_batches
 from shared.jobs.checkpoints import load
-from shared.jobs.classifiers import Tokenizer, encode, load_tokenizer, padded
+from shared.jobs.classifiers import (
+    Tokenizer,
+    context_of,
+    encode,
+    load_tokenizer,
+    padded,
+    unreadable,
+)
 from shared.jobs.devices import device, mixed_precision
 from shared.jobs.rows import read_rows
 from shared.ports import ArtifactStore
@@ -75,18 +82,22 @@ def load_base(name: str) -> Encoder:
 
 
 def load_encoder(folder: Path) -> Encoder:
-    """The encoder in a folder, without a head."""
+    """The encoder in a folder, without a head. Raises BadInput when it cannot be read."""
+    from safetensors import SafetensorError
     from transformers import AutoModel
 
-    model: Any = AutoModel.from_pretrained(
-        str(folder),
-        dtype=torch.float32,
-        # As in ``new_classifier``: fused attention is slower for short rows on a CPU.
-        attn_implementation=None if torch.cuda.is_available() else "eager",
-        use_safetensors=True,
-        trust_remote_code=False,
-    )
-    longest = min(_MAX_TOKENS, model.config.max_position_embeddings)
+    try:
+        model: Any = AutoModel.from_pretrained(
+            str(folder),
+            dtype=torch.float32,
+            # As in ``new_classifier``: fused attention is slower for short rows on a CPU.
+            attn_implementation=None if torch.cuda.is_available() else "eager",
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
+    except (SafetensorError, OSError, ValueError) as error:
+        raise unreadable(folder, error) from error
+    longest = min(_MAX_TOKENS, context_of(model))
     return Encoder(model.to(device()).eval(), load_tokenizer(folder), longest)
 
 
@@ -95,7 +106,7 @@ def load_deployed(artifacts: ArtifactStore, adapter: ArtifactRef) -> Encoder:
     found = load(artifacts, adapter)
     task, model = found.adapter.task, found.model.to(device()).eval()
     labels = len(task.labels) if behaviour(task).answers_are_labels else 0
-    return Encoder(model, found.tokenizer, found.adapter.max_tokens, labels, backbone=False)
+    return Encoder(model, found.tokenizer, found.max_tokens, labels, backbone=False)
 
 
 def read_texts(

@@ -5,7 +5,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from shared.errors import PermanentError
+from shared.errors import DEFECTS, PermanentError
 from shared.job_specs import EvaluateResult, EvaluateSpec, ModelSpec
 from shared.jobs.predict import Prediction, Predictor
 from shared.jobs.rows import Row, read_rows
@@ -23,7 +23,7 @@ def run_evaluate(spec: EvaluateSpec, artifacts: ArtifactStore) -> EvaluateResult
         start = time.perf_counter()
         try:
             predictor = Predictor.load(artifacts, model.adapter)
-        except (PermanentError, RuntimeError, ValueError, OSError) as error:
+        except (PermanentError, RuntimeError, OSError, *DEFECTS) as error:
             broken[model.id] = f"{type(error).__name__}: {error}"
             continue
         lines += _predicted(model, predictor, rows)

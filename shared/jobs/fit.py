@@ -4,7 +4,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -15,7 +15,7 @@ from shared.domain.tasks import Task
 from shared.errors import BadInput
 from shared.jobs.base_models import base_folder
 from shared.jobs.batches import training_batches, within_memory
-from shared.jobs.classifiers import Tokenizer, load_tokenizer, new_classifier, padded
+from shared.jobs.classifiers import Tokenizer, context_of, load_tokenizer, new_classifier, padded
 from shared.jobs.congruence import MeanWeights
 from shared.jobs.devices import device, mixed_precision
 from shared.jobs.lessons import Lesson, Soft, prepare
@@ -30,13 +30,17 @@ Progress = Callable[[int, int, float | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A trained model (a PEFT model for LoRA) and what its training cost."""
+    """A trained model (a PEFT model for LoRA) and what its training cost.
+
+    ``warning`` says what of the rows was not learned; empty when all was.
+    """
 
     model: Any
     tokenizer: Tokenizer
     final_loss: float
     train_seconds: float
     examples_per_second: float
+    warning: str = ""
 
 
 def fit(
@@ -57,9 +61,10 @@ def fit(
     _seed(h.seed, on)
     base = base_folder(h.base_model)
     tokenizer = load_tokenizer(base)
-    lesson = prepare(rows, task, recipe, tokenizer, soft=soft, on=on)
     start = time.perf_counter()
     model = new_classifier(base, task).to(on)
+    read = replace(recipe, hyperparameters=_within(context_of(model), h))
+    lesson = prepare(rows, task, read, tokenizer, soft=soft, on=on)
     lesson.start(model)
     model = trainable(model, recipe).train()
     pad = tokenizer.pad_token_id or 0
@@ -83,7 +88,13 @@ def fit(
         final_loss=torch.stack(last_epoch).mean().item(),
         train_seconds=seconds,
         examples_per_second=len(rows) * h.epochs * len(orders) / seconds,
+        warning=lesson.warning,
     )
+
+
+def _within(context: int, h: Hyperparameters) -> Hyperparameters:
+    """Inputs are cut at what the model can read, as Hugging Face does: more has no position."""
+    return replace(h, max_tokens=min(h.max_tokens, context))
 
 
 def _trained(

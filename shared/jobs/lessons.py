@@ -14,7 +14,7 @@ from shared.domain.entities import read_answer
 from shared.domain.pipeline import Recipe
 from shared.domain.tasks import Head, Task
 from shared.errors import BadInput
-from shared.jobs.classifiers import Tokenizer, encode
+from shared.jobs.classifiers import Tokenizer, cut_texts, encode
 from shared.jobs.congruence import loss_sum
 from shared.jobs.heads import has_pooler, start_at_class_means, start_at_discriminant
 from shared.jobs.rows import Row
@@ -31,6 +31,11 @@ class Lesson(Protocol):
     @property
     def ids(self) -> Sequence[list[int]]:
         """Token ids of each item."""
+        ...
+
+    @property
+    def warning(self) -> str:
+        """What of the rows is not learned, in a sentence; empty when all is."""
         ...
 
     def loss(self, logits: torch.Tensor, part: list[int]) -> torch.Tensor:
@@ -66,6 +71,7 @@ class TextLesson:
     soft: torch.Tensor | None
     weight: float
     pad: int
+    warning: str
 
     def loss(self, logits: torch.Tensor, part: list[int]) -> torch.Tensor:
         soft = None if self.soft is None else self.soft[part]
@@ -94,6 +100,11 @@ class WordLesson:
     def ids(self) -> Sequence[list[int]]:
         return [part.ids for part in self.parts]
 
+    @property
+    def warning(self) -> str:
+        # A long text is read in several windows: nothing of it is cut.
+        return ""
+
     def loss(self, logits: torch.Tensor, part: list[int]) -> torch.Tensor:
         read = torch.cat([logits[at, self.parts[i].heads] for at, i in enumerate(part)])
         soft = None if self.soft is None else torch.cat([self.soft[i] for i in part])
@@ -114,16 +125,30 @@ def _of_texts(
     on: torch.device,
 ) -> TextLesson:
     index = {label: number for number, label in enumerate(task.labels)}
-    if unknown := sorted({str(row.target) for row in rows if row.target not in index}):
-        raise BadInput(f"targets {unknown[:5]} are not among the {len(index)} labels of the task")
-    max_tokens = recipe.hyperparameters.max_tokens
+    for row in rows:
+        _check(row, task)
+    max_tokens, texts = recipe.hyperparameters.max_tokens, [row.text for row in rows]
+    ids = encode(tokenizer, texts, max_tokens=max_tokens)
+    cut = cut_texts(tokenizer, texts, ids, max_tokens=max_tokens)
     assert soft is None or isinstance(soft, torch.Tensor)
     return TextLesson(
-        ids=encode(tokenizer, [row.text for row in rows], max_tokens=max_tokens),
+        ids=ids,
         targets=torch.tensor([index[str(row.target)] for row in rows], device=on),
         soft=None if soft is None else soft.to(on),
         weight=recipe.strategy.congruence,
         pad=tokenizer.pad_token_id or 0,
+        warning=_cut(rows, cut, max_tokens),
+    )
+
+
+def _cut(rows: Sequence[Row], cut: dict[int, int], max_tokens: int) -> str:
+    if not cut:
+        return ""
+    longest = max(cut, key=lambda at: cut[at])
+    return (
+        f"{len(cut)} of {len(rows)} texts are longer than the {max_tokens} tokens that are read "
+        f"(row {rows[longest].id!r} has {cut[longest]}): only their beginning is learned, and "
+        "only that is read in production; shorten them, or put first what decides the answer"
     )
 
 
@@ -154,7 +179,10 @@ def _of_words(
 
 
 def _tags(row: Row, task: Task) -> tuple[str, ...]:
-    target = str(row.target)
-    if objection := behaviour(task).objection(target, task, row.text):
+    _check(row, task)
+    return tags_of(read_answer(str(row.target)), words_of(row.text))
+
+
+def _check(row: Row, task: Task) -> None:
+    if objection := behaviour(task).objection(str(row.target), task, row.text):
         raise BadInput(f"row {row.id!r}: {objection}")
-    return tags_of(read_answer(target), words_of(row.text))

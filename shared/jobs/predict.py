@@ -39,6 +39,7 @@ class Predictor:
 
     def __init__(self, loaded: Loaded) -> None:
         self.adapter = loaded.adapter
+        self._max_tokens = loaded.max_tokens
         self._device = device()
         self._model = loaded.model.to(self._device).eval()
         self._tokenizer = loaded.tokenizer
@@ -56,7 +57,7 @@ class Predictor:
         found = [Prediction(labels[0], 0.0)] * len(texts)
         if not texts:
             return found
-        ids = encode(self._tokenizer, texts, max_tokens=self.adapter.max_tokens)
+        ids = encode(self._tokenizer, texts, max_tokens=self._max_tokens)
         lengths = [len(row) for row in ids]
         budget = _TOKENS_IN_A_BATCH[self._device.type]
         for batch in inference_batches(lengths, tokens=budget, rows=_ROWS_IN_A_BATCH):
@@ -73,7 +74,7 @@ class Predictor:
             self._tokenizer,
             texts,
             task=adapter.task,
-            max_tokens=adapter.max_tokens,
+            max_tokens=self._max_tokens,
         )
         tags = bio_tags(adapter.task.labels)
         return [

@@ -21,7 +21,10 @@ class Row:
 
 def read_rows(artifacts: ArtifactStore, ref: ArtifactRef, *, keys: Sequence[str]) -> list[Row]:
     """The rows of a JSONL artifact. Raises BadInput, naming the line, when a key is missing."""
-    lines = artifacts.get(ref).decode().split("\n")
+    try:
+        lines = artifacts.get(ref).decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{ref}: byte {error.start} is not UTF-8: store it as UTF-8") from None
     rows = [_row(line, f"{ref} line {n}", keys) for n, line in enumerate(lines, 1) if line.strip()]
     if not rows:
         raise BadInput(f"{ref}: holds no rows")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from shared.adapters.artifacts import FsspecArtifacts
-from shared.errors import BadInput, PermanentError
+from shared.errors import DEFECTS, BadInput, PermanentError
 from shared.job_specs import (
     CandidateSpec,
     FailedCandidate,
@@ -79,7 +79,7 @@ def train_together(
     artifacts = FsspecArtifacts(artifacts_uri)
     try:
         return _trained(spec, candidates, job_id, artifacts)
-    except (PermanentError, RuntimeError, MemoryError, OSError, ValueError) as error:
+    except (PermanentError, RuntimeError, MemoryError, OSError, *DEFECTS) as error:
         return [_failed(candidate, error) for candidate in candidates]
 
 
@@ -130,6 +130,7 @@ def _kept(
         final_loss=fitted.final_loss,
         train_seconds=seconds,
         examples_per_second=fitted.examples_per_second,
+        warning=fitted.warning,
     )
 
 

@@ -36,32 +36,26 @@ def trainable(model: Any, recipe: Recipe) -> Any:
         lora_dropout=0.0,
         target_modules=layers,
         modules_to_save=whole,
+        exclude_modules=whole,
     )
     return _narrowed(get_peft_model(model, config))
 
 
-def _adapted(model: Any) -> tuple[str | list[str], list[str] | None]:
+def _adapted(model: Any) -> tuple[str, list[str]]:
     """(the layers that get low-rank adapters, those that are trained whole)."""
     if has_pooler(model):
         return _BERT_LAYERS, ["classifier", "pooler"]
-    if not _tags_words(model):
-        return "all-linear", None
-    head = _head(model)
-    # PEFT leaves the head of texts out of "all-linear", but not that of words.
-    linear = [
+    # PEFT knows the usual heads only: one it does not know would be left out of what is saved.
+    heads = [
         name
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and not name.startswith(head)
+        for name, part in model.named_children()
+        if name != model.base_model_prefix and any(True for _ in part.parameters())
     ]
-    return linear, [head]
+    return "all-linear", heads
 
 
 def _tags_words(model: Any) -> bool:
     return type(model).__name__.endswith("ForTokenClassification")
-
-
-def _head(model: Any) -> str:
-    return next(name for name in ("classifier", "score") if hasattr(model, name))
 
 
 def _narrowed(model: Any) -> Any:

@@ -114,6 +114,9 @@ class InMemoryCompute:
         self.fail_next: dict[str, JobFailed] = {}
         self.forget_next: set[str] = set()
         self.corrupt_adapters = False
+        # Why no candidate can be trained, and what is said of those that are.
+        self.untrainable = ""
+        self.warning = ""
 
     async def submit(self, job_id: str, spec: JobSpec) -> None:
         if self.away:
@@ -184,6 +187,11 @@ class InMemoryCompute:
 
     def _train(self, spec: TrainSpec) -> TrainResult:
         rows = load_rows(self._artifacts.get(spec.training_set), Row)
+        if why := self.untrainable:
+            failed = [
+                FailedCandidate(id=c.id, recipe=c.recipe, reason=why) for c in spec.candidates
+            ]
+            return TrainResult(trained=(), failed=tuple(failed))
         first, *rest = spec.candidates
         adapter = self.train(rows, spec.task)
         if self.corrupt_adapters:
@@ -196,6 +204,7 @@ class InMemoryCompute:
             final_loss=0.0,
             train_seconds=0.0,
             examples_per_second=1.0,
+            warning=self.warning,
         )
         failed = [FailedCandidate(id=c.id, recipe=c.recipe, reason="out of memory") for c in rest]
         return TrainResult(trained=(trained,), failed=tuple(failed))

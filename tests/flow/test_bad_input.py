@@ -1,18 +1,23 @@
 """What bad input gets: a reason among the dead letters, while everything else goes on."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
+from shared.domain.rows import EvalPart, EvalRow, Row, dump_rows
+from shared.domain.tasks import Task, TaskKind
 from shared.events import (
     CandidatesVerified,
     FailuresDiagnosed,
     FeedbackGiven,
     IterationRequested,
+    ModelPromoted,
     ModelRegistered,
     RunClosed,
     StepFailed,
@@ -168,6 +173,116 @@ async def test_a_job_that_can_never_work_ends_the_run_with_its_reason(house: Hou
     [closed] = house.of(RunClosed)
     assert closed.outcome == "failed"
     assert "label 'x' has one example" in closed.reason
+
+
+async def test_a_base_model_that_cannot_be_trained_ends_the_run_with_its_reason(
+    house: House,
+) -> None:
+    registered = await house.deploy(KNOWN, LABELS)
+    await house.serve(PASSES + NEW, registered)
+    house.compute.untrainable = "BadInput: model t5: is of architecture 't5'"
+    await house.run_loops()
+    [closed] = house.of(RunClosed)
+    assert closed.outcome == "failed"
+    assert "no candidate could be trained" in closed.reason
+    assert "is of architecture 't5'" in closed.reason
+
+
+async def test_what_was_cut_from_a_training_set_is_said(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    registered = await house.deploy(KNOWN, LABELS)
+    await house.serve(PASSES + NEW, registered)
+    house.compute.warning = "3 of 90 texts are longer than the 16 tokens that are read"
+    await house.run_loops()
+    said = [line for line in caplog.messages if "longer than the 16 tokens" in line]
+    assert said[0].startswith("iteration 1: 3 of 90 texts")
+    assert len(said) == len(set(said))
+
+
+def registering(house: House, training: bytes, evaluation: bytes | None = None) -> ModelRegistered:
+    measured = house.artifacts.put(evaluation, name="e.jsonl") if evaluation is not None else None
+    return ModelRegistered(
+        id="registration",
+        model=MODEL,
+        task=Task(TaskKind.CLASSIFICATION, tuple(sorted(LABELS))),
+        base_model="base",
+        adapter=house.compute.train(KNOWN),
+        training_set=house.artifacts.put(training, name="t.jsonl"),
+        evaluation_set=measured,
+    )
+
+
+def measured_rows(rows: Sequence[Row]) -> bytes:
+    return dump_rows(EvalRow(r.id, r.text, r.target, EvalPart.REGRESSION, True) for r in rows)
+
+
+def lose(ref: ArtifactRef) -> None:
+    Path(ref.uri.removeprefix("file://")).unlink()
+
+
+GOOD = dump_rows(KNOWN)
+TWO = (Row("1", "where is it", "billing"), Row("2", "where is it", "returns"))
+
+
+@pytest.mark.parametrize(
+    ("training", "evaluation", "reason"),
+    [
+        (b"", None, "training_set: holds no rows"),
+        (b"\xff\xfe{", None, "line 1 is not a LearnedRow: Invalid JSON"),
+        (b'{"id": "1", "text": "a"}', None, "line 1 is not a LearnedRow: target: Field required"),
+        (dump_rows([replace(KNOWN[0], target="stars")]), None, "line 1: 'stars' is not one of"),
+        (GOOD + dump_rows(TWO), None, "the same text 'where is it' is answered"),
+        (dump_rows(KNOWN[:2] + KNOWN[-1:]), None, "line 3: is the only example of label"),
+        (GOOD, GOOD, "line 1 is not a EvalRow: part: Field required"),
+        (GOOD, measured_rows(PASSES[:2] + KNOWN[:1]), "evaluation_set line 3: "),
+        (GOOD, measured_rows(TWO), "evaluation_set line 1 and evaluation_set line 2"),
+    ],
+    ids=[
+        *("empty", "wrong encoding", "wrong rows", "unknown label", "contradiction"),
+        *("lone label", "no evaluation rows", "leak", "contradicting evaluation"),
+    ],
+)
+async def test_a_model_whose_rows_cannot_be_used_is_not_registered(
+    house: House, training: bytes, evaluation: bytes | None, reason: str
+) -> None:
+    await house.publish(registering(house, training, evaluation))
+    [dead] = house.dead
+    assert reason in dead.error
+    assert house.documents.collections.get("models", {}) == {}
+    assert house.of(ModelPromoted) == []
+
+
+async def test_a_training_set_that_is_not_there_is_said_at_once(house: House) -> None:
+    event = registering(house, GOOD)
+    assert event.training_set
+    lose(event.training_set)
+    await house.publish(event)
+    [dead] = house.dead
+    assert "training_set" in dead.error
+    assert "not in the store" in dead.error
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"task": {"kind": "translation", "labels": ["a", "b"]}}, "'classification' or 'ner'"),
+        ({"task": {"kind": "classification", "labels": ["a"]}}, "at least two distinct labels"),
+        ({"task": {"kind": "classification", "labels": ["", "a"]}}, "label '' is blank"),
+        ({"task": {"kind": "ner", "labels": ["x" * 500]}}, "has 500 characters, more than 200"),
+        ({"base_model": " "}, "base_model is empty"),
+    ],
+    ids=["unknown kind", "one label", "blank label", "endless label", "no base"],
+)
+async def test_a_task_that_cannot_be_is_not_registered(
+    house: House, changes: dict[str, object], reason: str
+) -> None:
+    message = registering(house, GOOD).model_dump(mode="json") | {"training_set": None} | changes
+    told = json.dumps(message).encode()
+    await house.broker.publish(told, topic=ModelRegistered.topic, key=MODEL.encode())
+    [dead] = house.dead
+    assert reason in dead.error
+    assert house.of(ModelPromoted) == []
 
 
 async def test_a_cluster_that_forgets_or_is_away_only_costs_time(house: House) -> None:

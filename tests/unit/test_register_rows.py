@@ -4,30 +4,34 @@ from pathlib import Path
 
 import pytest
 
-from shared.adapters.artifacts import FsspecArtifacts
-from shared.cli.models import stored_rows
-from shared.domain.rows import Row, load_rows
+from shared.cli.row_files import evaluation_rows, training_rows
+from shared.domain.rows import Row, dump_rows, load_rows
 from shared.domain.tasks import Task, TaskKind
 from shared.errors import BadInput
 
 LABELS = Task(TaskKind.CLASSIFICATION, ("billing", "delivery"))
 ENTITIES = Task(TaskKind.NER, ("LOC", "PER"))
 TAGGED = '{"tokens": ["Ada", "saw", "Rome"], "tags": ["B-PER", "O", "B-LOC"]}'
+LABELLED = '{"text": "a", "label": "billing"}'
 
 
-def written(folder: Path, *lines: str) -> Path:
-    file = folder / "train.jsonl"
-    file.write_text("\n".join(lines))
+def written(folder: Path, *lines: str, name: str = "train.jsonl") -> Path:
+    file = folder / name
+    file.write_text("\n".join(lines), encoding="utf-8")
     return file
 
 
+def refused(file: Path, task: Task) -> str:
+    with pytest.raises(BadInput) as error:
+        training_rows(file, task)
+    return str(error.value)
+
+
 def test_tagged_tokens_become_a_text_and_its_entities(tmp_path: Path) -> None:
-    artifacts = FsspecArtifacts((tmp_path / "store").as_uri())
-    ref = stored_rows(artifacts, written(tmp_path, TAGGED), ENTITIES)
-    assert ref is not None
-    [row] = load_rows(artifacts.get(ref), Row)
-    assert row.text == "Ada saw Rome"
-    assert row.target == (
+    [read] = training_rows(written(tmp_path, TAGGED), ENTITIES)
+    assert read.place == f"{tmp_path}/train.jsonl:1"
+    assert read.row.text == "Ada saw Rome"
+    assert read.row.target == (
         '[{"start":0,"end":3,"type":"PER","text":"Ada"},'
         '{"start":8,"end":12,"type":"LOC","text":"Rome"}]'
     )
@@ -37,16 +41,65 @@ def test_tagged_tokens_become_a_text_and_its_entities(tmp_path: Path) -> None:
     ("task", "line", "said"),
     [
         (ENTITIES, '{"tokens": ["Ada"], "tags": ["I-PER"]}', "jsonl:2: tag 1 is 'I-PER'"),
+        (ENTITIES, '{"tokens": ["Ada"], "tags": ["S-PER"]}', "write S- and U- as B-"),
         (ENTITIES, '{"tokens": ["Ada"], "tags": ["B-DOG"]}', "jsonl:2: 'DOG' is not one of the 2"),
-        (ENTITIES, '{"text": "a", "label": "b"}', 'jsonl:2: want {"tokens": […], "tags": […]}'),
+        (ENTITIES, '{"tokens": ["Ada"], "tags": [3]}', "jsonl:2: tags is 3, not a text"),
+        (ENTITIES, '{"tokens": "Ada", "tags": "O"}', 'jsonl:2: tokens is "Ada", not a list'),
+        (ENTITIES, '{"tokens": ["Ada"], "tags": []}', "has 1 tokens and 0 tags"),
+        (ENTITIES, LABELLED, 'jsonl:2: has no \'tokens\': want {"tokens": […], "tags": […]}'),
         (LABELS, '{"text": "a", "label": "x"}', "jsonl:2: 'x' is not one of the 2 labels"),
-        (LABELS, TAGGED, 'jsonl:2: want {"text": …, "label": …}'),
-        (LABELS, "no json", "jsonl:2: want"),
+        (LABELS, '{"text": "a", "label": 3}', "jsonl:2: label is 3, not a text"),
+        (LABELS, '{"text": null, "label": "billing"}', "jsonl:2: text is null, not a text"),
+        (LABELS, TAGGED, 'jsonl:2: has no \'text\': want {"text": …, "label": …}'),
+        (LABELS, "no json", "jsonl:2: is not JSON: want"),
+        (LABELS, "[" * 100_000, "jsonl:2: is not JSON: want"),
+        (LABELS, "[]", "jsonl:2: want"),
+        (LABELS, '{"text": "\\ud800", "label": "billing"}', "half of a surrogate pair"),
+        (LABELS, '{"text": "a", "label": "delivery"}', "jsonl:1 and "),
     ],
 )
 def test_a_row_that_does_not_fit_is_named(tmp_path: Path, task: Task, line: str, said: str) -> None:
-    first = TAGGED if task is ENTITIES else '{"text": "a", "label": "billing"}'
-    artifacts = FsspecArtifacts((tmp_path / "store").as_uri())
-    with pytest.raises(BadInput) as refused:
-        stored_rows(artifacts, written(tmp_path, first, line), task)
-    assert said in str(refused.value)
+    first = TAGGED if task is ENTITIES else LABELLED
+    assert said in refused(written(tmp_path, first, line), task)
+
+
+def test_a_file_that_cannot_be_read_is_named_with_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "train.jsonl"
+    assert "No such file" in refused(file, LABELS)
+    assert "Is a directory" in refused(tmp_path, LABELS)
+    file.write_bytes(b"\n \n")
+    assert "train.jsonl: holds no rows" in refused(file, LABELS)
+    file.write_bytes(f"{LABELLED}\n".encode() + '{"text": "é"}'.encode("latin-1"))
+    assert "train.jsonl:2: byte 0xe9 is not UTF-8: save the file as UTF-8" in refused(file, LABELS)
+    file.write_text(LABELLED, encoding="utf-16")
+    assert "train.jsonl:1: byte 0xff is not UTF-8" in refused(file, LABELS)
+
+
+def test_what_other_programs_write_is_read(tmp_path: Path) -> None:
+    odd = '{"text": "one\u2028line\x85still", "label": "billing"}'
+    file = tmp_path / "train.jsonl"
+    file.write_bytes(f"{odd}\r\n\r\n{LABELLED}\r\n".encode("utf-8-sig"))
+    read = training_rows(file, LABELS)
+    assert [one.row.text for one in read] == ["one\u2028line\x85still", "a"]
+    assert [one.place[-2:] for one in read] == [":1", ":3"]
+    rows = [one.row for one in read]
+    assert load_rows(dump_rows(rows), Row) == rows
+
+
+def test_what_is_trained_on_measures_nothing(tmp_path: Path) -> None:
+    training = training_rows(written(tmp_path, LABELLED, LABELLED), LABELS)
+    new = '{"text": "another", "label": "delivery"}'
+    file = written(tmp_path, new, LABELLED, name="eval.jsonl")
+    with pytest.raises(BadInput, match=r"eval.jsonl:2: 'a' says nearly .*train.jsonl:1.*--drop-"):
+        evaluation_rows(file, LABELS, training)
+    kept, dropped = evaluation_rows(file, LABELS, training, drop_leaks=True)
+    assert ([one.row.text for one in kept], dropped) == (["another"], 1)
+    with pytest.raises(BadInput, match="without what is trained on: holds no rows"):
+        evaluation_rows(
+            written(tmp_path, LABELLED, name="same.jsonl"), LABELS, training, drop_leaks=True
+        )
+
+
+def test_without_files_there_are_no_rows() -> None:
+    assert training_rows(None, LABELS) == []
+    assert evaluation_rows(None, LABELS, []) == ([], 0)

@@ -17,7 +17,8 @@ def plan_training(event: TrainingSetSynthesized) -> TrainSpec:
     of_labels = behaviour(event.deployed.task).answers_are_labels
     if of_labels and event.composition.labels < 2:
         raise BadInput(
-            f"the training set has {event.composition.labels} label(s): a classifier needs two"
+            f"the training set has {event.composition.labels} label(s), a classifier needs two: "
+            "register the model with the rows it was trained on, so that the others are replayed"
         )
     return TrainSpec(
         task=event.deployed.task,
