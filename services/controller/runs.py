@@ -5,9 +5,10 @@ does that first, under the run's id as cause: done twice, it has the effect of o
 """
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
-from services.controller.domain import policy, registry, remedy
+from services.controller.domain import cold_start, policy, registry, remedy
 from services.controller.domain import run as run_domain
 from services.controller.domain.budget import Budget
 from services.controller.domain.decision import Iterate, Promote, Stop
@@ -22,7 +23,13 @@ from services.controller.messages import iteration_requested, model_promoted, ru
 from shared.domain.evaluation import Limits
 from shared.domain.ids import derive_id
 from shared.errors import Conflict, UnknownThing
-from shared.events import CandidatesVerified, CandidateVerdict, FailuresDiagnosed, StepFailed
+from shared.events import (
+    CandidatesVerified,
+    CandidateVerdict,
+    FailuresDiagnosed,
+    StepFailed,
+    TaskPrepared,
+)
 from shared.logs import log_context
 from shared.ports import Clock
 
@@ -86,6 +93,25 @@ class Runs:
                 logger.warning("run %s ends as %s: %s", run.id, ended.kind, ended.reason)
                 await self._runs.create(run.id, run, [run_closed(run, ended, now)])
                 await self._leases.give_back(run.model, run.id)
+
+    async def begin_first(self, event: TaskPrepared) -> str | None:
+        """Start the run of a cold start; why it cannot begin, in words, or None."""
+        if known := await self._runs.get(event.run_id):
+            await self._repeat(known)
+            return None
+        if await self._models.get(event.model):
+            return (
+                f"model {event.model!r} exists: give another name, or improve it with: "
+                f"pioneer improve {event.model}"
+            )
+        holder = await self._holder(event.model, event.run_id)
+        if holder != event.run_id:
+            return f"run {holder} is active for model {event.model!r}: wait for its end"
+        plan = cold_start.first_plan(event, recipes=self._recipes)
+        run = cold_start.begin(event, plan, self._clock())
+        if isinstance(run.state, Iterating):
+            await self._runs.create(run.id, run, [iteration_requested(run, run.state)])
+        return None
 
     async def _repeat(self, entry: Entry[Run]) -> None:
         """Answer a repeated diagnosis: whoever asks again may have missed how its run ended."""
@@ -152,12 +178,15 @@ class Runs:
 
     async def _decide(self, entry: Entry[Run]) -> None:
         run = entry.state
+        cold = not run.deployed.trained
         decision = policy.decide(
             run,
-            limits=self._limits,
-            budget=self._budget,
+            limits=replace(self._limits, target=run.target or self._limits.target),
+            # What a first version is measured on stays locked: no refit may learn it.
+            budget=replace(self._budget, refit=False) if cold else self._budget,
             now=self._clock(),
-            recipes=self._recipes,
+            recipes=cold_start.without_parent(self._recipes) if cold else self._recipes,
+            data=cold_start.DATA if cold else policy.DATA,
             search=self._search,
         )
         logger.info("%s: %s", type(decision).__name__, decision.reason)
@@ -179,26 +208,57 @@ class Runs:
                 await self._close(entry, NotPromoted(reason, self._clock()))
 
     async def _promote(self, entry: Entry[Run], promote: Promote) -> None:
-        run, now = entry.state, self._clock()
-        model = await self._record(run.model)
-        parent = run.deployed.version.number
-        record = registry.promote(
-            model.state, _checkpoint(run, promote), cause=run.id, reason=promote.reason, now=now
-        )
-        if record is not model.state:
-            if (served := deployed(model.state).version.number) != parent:
-                # The gate compared with the parent; against another version it proves nothing.
-                reason = f"version {served} is deployed by now, the run began from {parent}"
-                await self._close(entry, NotPromoted(reason, now))
-                return
-            await self._models.change(model, record, [model_promoted(record, run.id)])
+        run = entry.state
+        if run.deployed.trained:
+            record = await self._promoted(run, promote)
         else:
-            await self._models.flush(run.model)
+            record = await self._founded(run, promote)
+        if isinstance(record, str):
+            await self._close(entry, NotPromoted(record, self._clock()))
+            return
         # What the registry holds is what was promoted, also when another process decided first.
         number = next(d.version for d in record.deployments if d.cause == run.id)
         adapter = next(v.adapter for v in record.versions if v.number == number)
         promoted = next(a.candidate for a in run.admitted if a.candidate.adapter == adapter)
-        await self._close(entry, Promoted(promoted.id, number, promote.reason, now))
+        await self._close(entry, Promoted(promoted.id, number, promote.reason, self._clock()))
+
+    async def _promoted(self, run: Run, promote: Promote) -> ModelRecord | str:
+        """The record with its next version, or why there is none."""
+        model = await self._record(run.model)
+        record = registry.promote(
+            model.state,
+            _checkpoint(run, promote),
+            cause=run.id,
+            reason=promote.reason,
+            now=self._clock(),
+        )
+        if record is model.state:
+            await self._models.flush(run.model)
+        elif (served := deployed(model.state).version.number) != run.deployed.version.number:
+            # The gate compared with the parent; against another version it proves nothing.
+            began = run.deployed.version.number
+            return f"version {served} is deployed by now, the run began from {began}"
+        else:
+            await self._models.change(model, record, [model_promoted(record, run.id)])
+        return record
+
+    async def _founded(self, run: Run, promote: Promote) -> ModelRecord | str:
+        """The record of a model with its first version, or why there is none."""
+        record = registry.found(
+            run.model,
+            run.deployed.task,
+            _checkpoint(run, promote),
+            cause=run.id,
+            reason=promote.reason,
+            now=self._clock(),
+        )
+        if await self._models.create(run.model, record, [model_promoted(record, run.id)]):
+            return record
+        known = await self._record(run.model)
+        if known.state.deployments[0].cause != run.id:
+            return f"model {run.model!r} was registered meanwhile: start under another name"
+        await self._models.flush(run.model)
+        return known.state
 
     async def _close(self, entry: Entry[Run], ending: Promoted | NotPromoted | Failed) -> None:
         run = run_domain.close(entry.state, ending).run

@@ -63,10 +63,7 @@ def evaluate(
         for part in (EvalPart.HELDOUT, EvalPart.REGRESSION)
     ]
     older = {name: answers.outcomes(name, rows) for name, rows in sets.earlier.items()}
-    unseen = {
-        name: [o for o in outcomes if o.row.part is EvalPart.REGRESSION]
-        for name, outcomes in older.items()
-    }
+    unseen = {name: [o for o in outcomes if o.row.guarded] for name, outcomes in older.items()}
     heldout = _count(EvalPart.HELDOUT.value, parts[0])
     regression = _count(EvalPart.REGRESSION.value, parts[1])
     earlier = tuple(_count(name, outcomes) for name, outcomes in older.items())
