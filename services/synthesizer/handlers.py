@@ -44,16 +44,12 @@ class TaskHandlers:
     async def on_task_submitted(self, event: TaskSubmitted) -> None:
         try:
             prepared = await self._preparing.prepare(event)
-        except (PermanentError, *DEFECTS) as error:
+        except PermanentError as error:
+            logger.warning("task %r cannot be started: %s", event.description[:80], error)
+            prepared = _refused(event, str(error))
+        except DEFECTS as error:
             logger.exception("task %r cannot be started", event.description[:80])
-            expected = isinstance(error, PermanentError)
-            prepared = TaskRefused(
-                id=derive_id("refused", event.id),
-                model=event.model,
-                run_id=event.run_id,
-                submission=event.id,
-                reason=str(error) if expected else f"{type(error).__name__}: {error}",
-            )
+            prepared = _refused(event, f"{type(error).__name__}: {error}")
         await self._publisher.publish(prepared)
 
 
@@ -189,6 +185,16 @@ class SynthesizerHandlers:
     async def _fail(self, event: IterationRequested, reason: str) -> None:
         failed = StepFailed.after(event, step="synthesize", reason=reason)
         await self._publisher.publish(failed)
+
+
+def _refused(event: TaskSubmitted, reason: str) -> TaskRefused:
+    return TaskRefused(
+        id=derive_id("refused", event.id),
+        model=event.model,
+        run_id=event.run_id,
+        submission=event.id,
+        reason=reason,
+    )
 
 
 def _composition(curriculum: Curriculum, task: TaskBehaviour) -> Composition:

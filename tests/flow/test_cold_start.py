@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -122,6 +123,32 @@ async def test_the_first_version_goes_on_like_any_other(house: House) -> None:
     assert f"pioneer improve {MODEL}" in again.reason
     assert len(house.of(ModelPromoted)) == 1
     assert house.dead == []
+
+
+async def test_the_locked_set_guards_the_versions_after_it(house: House) -> None:
+    """What users say in a new way is learned, the locked set is not, and no version breaks it."""
+    await started(house, lines(ROWS))
+    [first] = house.of(ModelPromoted)
+    served = SimpleNamespace(adapter=first.deployed.version.adapter)
+    traffic = rows_of(0, 30, start=300) + rows_of(2, 30, start=300)
+    assert await house.serve(traffic, served) > 10  # type: ignore[arg-type]
+    await house.run_loops()
+    second = house.of(ModelPromoted)[-1]
+    assert second.deployed.version.number == 2
+    locked = first.deployed.version.evaluation_set
+    assert locked in second.deployed.earlier_evaluations
+    near = NearDuplicateIndex(row.text for row in load_rows(house.artifacts.get(locked), EvalRow))
+    trained = second.deployed.version.training_set
+    rows = load_rows(house.artifacts.get(trained), TrainingRow)
+    assert not any(near.match_each([row.text for row in rows]))
+    verdicts = [v for event in house.of(CandidatesVerified) for v in event.verdicts]
+    [adapter] = [v for v in verdicts if v.candidate.adapter == second.deployed.version.adapter]
+    assert adapter.report.earlier[0].total == first_total(house)
+    assert adapter.report.earlier[0].regressions <= 2
+
+
+def first_total(house: House) -> int:
+    return sum(house.of(TaskPrepared)[0].parts.values())
 
 
 async def test_a_repeated_submission_changes_nothing(house: House) -> None:

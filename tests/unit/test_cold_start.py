@@ -175,7 +175,9 @@ def test_what_is_measured_is_never_in_the_first_set() -> None:
 
 def test_few_rows_are_all_in_and_surgery_adds_hard_ones() -> None:
     few = rows_of("a", 10) + rows_of("b", 10)
-    assert len(composed(few).rows) == 20
+    found = composed(few)
+    assert (found.count(Role.GOLD), found.count(Role.HARD)) == (13, 7)
+    assert found.shortfall == {Role.GOLD: 60}
     more = DataSpec(gold=0.65, hard=0.35, replay=0.0, size=40, surgical=3)
     assert len(composed(ROWS, more).rows) > len(composed(ROWS, DataSpec(size=40)).rows)
 
@@ -226,6 +228,7 @@ def test_all_right_is_admitted_and_nothing_can_regress() -> None:
     assert isinstance(verdict, Admitted)
     assert verdict.report.score_before == 0.6
     assert verdict.report.regressions == 0
+    assert verdict.report.warnings == ()
     assert "20 of 20 rows of the locked set are right, 12 by" in explain(verdict)
 
 

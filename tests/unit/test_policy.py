@@ -305,7 +305,7 @@ def test_few_held_out_failures_are_not_tuned_on() -> None:
 
     few = measured(12)
     assert isinstance(few, Promote)
-    assert "12 held-out failures" in few.reason
+    assert "12 held-out rows" in few.reason
     assert isinstance(measured(40), Iterate)
 
 

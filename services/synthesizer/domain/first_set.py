@@ -40,11 +40,13 @@ def compose_first(
         key=lambda row: derive_id(spec.seed, row.id, row.text),
     )
     named = [_Named(row, sort(row.target)) for row in ordered]
-    share = spec.hard / (spec.gold + spec.hard) if spec.hard else 0.0
-    hard = _hard(named, round(share * spec.size), surgical=spec.surgical)
+    # Few rows are all taken: the share of hard ones is that of what there is.
+    size = min(spec.size, len(named))
+    share = round(spec.hard / (spec.gold + spec.hard) * size) if spec.hard else 0
+    hard = _hard(named, share, surgical=spec.surgical)
     taken = {one.row.id for one in hard}
     plain = _mixed([one for one in named if one.row.id not in taken])
-    wanted = max(0, spec.size - round(share * spec.size))
+    wanted = size - share
     made = [one.learned(Role.GOLD, source) for one in plain]
     made, reserve = made[:wanted], made[wanted:]
     made += [one.learned(Role.HARD, source) for one in hard]
@@ -55,7 +57,7 @@ def compose_first(
     return Curriculum(
         rows=tuple(replace(row, target=answers[row.id]) for row in balanced.rows),
         dropped={reason: count for reason, count in dropped.items() if count},
-        shortfall={Role.GOLD: missing} if (missing := wanted - len(plain)) > 0 else {},
+        shortfall={Role.GOLD: missing} if (missing := spec.size - size) else {},
         checks=check(balanced.rows, (), (), ratio=spec.max_label_ratio),
     )
 

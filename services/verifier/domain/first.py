@@ -25,8 +25,12 @@ def commonest_answers(rows: Sequence[EvalRow]) -> dict[str, str]:
 
 
 def as_first(report: EvaluationReport) -> EvaluationReport:
-    """The report of a first version: right before is what chance gets, and nothing can regress."""
-    return replace(report, heldout=replace(report.heldout, name=LOCKED, regressed=()))
+    """The report of a first version: right before is what chance gets, and nothing can regress.
+
+    Warnings of sets too small to see a drop say nothing here.
+    """
+    heldout = replace(report.heldout, name=LOCKED, regressed=())
+    return replace(report, heldout=heldout, warnings=())
 
 
 def judge_first(report: EvaluationReport) -> Admitted | NotBetter:
