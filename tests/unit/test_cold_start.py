@@ -14,6 +14,7 @@ from services.controller.domain.cold_start import begin, first_plan
 from services.controller.domain.moves import RecipeGrid
 from services.controller.domain.registry import Checkpoint
 from services.controller.domain.run_log import run_log
+from services.controller.domain.states import Iterating
 from services.synthesizer.adapters.hugging_face import HuggingFaceCatalogue
 from services.synthesizer.domain.families import decide_family
 from services.synthesizer.domain.first_set import compose_first
@@ -28,6 +29,7 @@ from services.synthesizer.domain.seeds import (
     well_formed,
 )
 from services.synthesizer.domain.survey import target_from, word_baseline
+from services.trainer.domain.plan import plan_training
 from services.verifier.domain.evaluation import EvaluationSets, evaluate
 from services.verifier.domain.first import as_first, commonest_answers, judge_first
 from services.verifier.domain.gates import explain
@@ -39,7 +41,7 @@ from shared.domain.rows import EvalPart, EvalRow, Role, Row, dump_rows
 from shared.domain.tasks import Task, TaskKind
 from shared.domain.written import WrittenRow
 from shared.errors import BadInput
-from shared.events import TaskPrepared
+from shared.events import Composition, TaskPrepared, TrainingSetSynthesized
 from tests.unit.run_builders import ref
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -250,6 +252,26 @@ def test_the_first_plan_needs_no_parent() -> None:
         assert recipe.hyperparameters.base_model == "minilm"
     assert (plan.data.replay, plan.data.noisy) == (0, 0)
     assert "cold start" in run_log(begin(prepared(), plan, NOW))
+
+
+def test_the_first_training_has_no_parent() -> None:
+    run = begin(prepared(), first_plan(prepared(), recipes=RecipeGrid()), NOW)
+    assert isinstance(run.state, Iterating)
+    event = TrainingSetSynthesized(
+        id="set",
+        model="desk",
+        run_id="run",
+        iteration=1,
+        deployed=run.deployed,
+        evaluation_set=run.evaluation_set,
+        training_set=ref("set"),
+        manifest=ref("manifest"),
+        composition=Composition(rows=4, gold=4, hard=0, replay=0, labels=2),
+        recipes=run.state.recipes,
+    )
+    spec = plan_training(event)
+    assert spec.parent is None
+    assert len(spec.candidates) == 2
 
 
 def test_a_first_promotion_founds_the_record() -> None:
