@@ -8,18 +8,19 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 
-from services.controller.domain import cold_start, policy, registry, remedy
+from services.controller.domain import cold_start, policy, remedy
 from services.controller.domain import run as run_domain
 from services.controller.domain.budget import Budget
 from services.controller.domain.decision import Iterate, Promote, Stop
 from services.controller.domain.moves import RecipeGrid
-from services.controller.domain.registry import Checkpoint, ModelRecord, deployed
+from services.controller.domain.registry import ModelRecord, deployed
 from services.controller.domain.run import Advanced, Ignored, Run
 from services.controller.domain.search import SearchPolicy
 from services.controller.domain.states import Failed, Iterating, NotPromoted, Promoted
 from services.controller.leases import Leases
 from services.controller.ledger import Entry, Ledger
-from services.controller.messages import iteration_requested, model_promoted, run_closed
+from services.controller.messages import iteration_requested, run_closed
+from services.controller.promotions import Promotions
 from shared.domain.evaluation import Limits
 from shared.domain.ids import derive_id
 from shared.errors import Conflict, UnknownThing
@@ -54,6 +55,7 @@ class Runs:
     ) -> None:
         self._runs = runs
         self._models = models
+        self._promotions = Promotions(models, clock)
         self._leases = leases
         self._clock = clock
         self._limits = limits
@@ -68,7 +70,7 @@ class Runs:
         if known := await self._runs.get(run_id):
             await self._repeat(known)
             return
-        record = await self._record(event.model)
+        record = await self._promotions.record(event.model)
         parent = deployed(record.state)
         now = self._clock()
         holder = await self._holder(event.model, run_id)
@@ -209,10 +211,7 @@ class Runs:
 
     async def _promote(self, entry: Entry[Run], promote: Promote) -> None:
         run = entry.state
-        if run.deployed.trained:
-            record = await self._promoted(run, promote)
-        else:
-            record = await self._founded(run, promote)
+        record = await self._promotions.promote(run, promote)
         if isinstance(record, str):
             await self._close(entry, NotPromoted(record, self._clock()))
             return
@@ -221,44 +220,6 @@ class Runs:
         adapter = next(v.adapter for v in record.versions if v.number == number)
         promoted = next(a.candidate for a in run.admitted if a.candidate.adapter == adapter)
         await self._close(entry, Promoted(promoted.id, number, promote.reason, self._clock()))
-
-    async def _promoted(self, run: Run, promote: Promote) -> ModelRecord | str:
-        """The record with its next version, or why there is none."""
-        model = await self._record(run.model)
-        record = registry.promote(
-            model.state,
-            _checkpoint(run, promote),
-            cause=run.id,
-            reason=promote.reason,
-            now=self._clock(),
-        )
-        if record is model.state:
-            await self._models.flush(run.model)
-        elif (served := deployed(model.state).version.number) != run.deployed.version.number:
-            # The gate compared with the parent; against another version it proves nothing.
-            began = run.deployed.version.number
-            return f"version {served} is deployed by now, the run began from {began}"
-        else:
-            await self._models.change(model, record, [model_promoted(record, run.id)])
-        return record
-
-    async def _founded(self, run: Run, promote: Promote) -> ModelRecord | str:
-        """The record of a model with its first version, or why there is none."""
-        record = registry.found(
-            run.model,
-            run.deployed.task,
-            _checkpoint(run, promote),
-            cause=run.id,
-            reason=promote.reason,
-            now=self._clock(),
-        )
-        if await self._models.create(run.model, record, [model_promoted(record, run.id)]):
-            return record
-        known = await self._record(run.model)
-        if known.state.deployments[0].cause != run.id:
-            return f"model {run.model!r} was registered meanwhile: start under another name"
-        await self._models.flush(run.model)
-        return known.state
 
     async def _close(self, entry: Entry[Run], ending: Promoted | NotPromoted | Failed) -> None:
         run = run_domain.close(entry.state, ending).run
@@ -283,23 +244,3 @@ class Runs:
         if entry is None:
             raise UnknownThing(f"run {run_id!r} is unknown to this controller")
         return entry
-
-    async def _record(self, model: str) -> Entry[ModelRecord]:
-        entry = await self._models.get(model)
-        if entry is None:
-            raise UnknownThing(f"model {model!r} is not registered: register it first")
-        return entry
-
-
-def _checkpoint(run: Run, promote: Promote) -> Checkpoint:
-    admission, parent = promote.admission, run.deployed.version
-    calibrated, recipe = admission.candidate.calibrated, admission.candidate.recipe
-    return Checkpoint(
-        adapter=admission.candidate.adapter,
-        base_model=parent.base_model if calibrated else recipe.hyperparameters.base_model,
-        # Nothing was trained: it learned what its parent did.
-        training_set=parent.training_set if calibrated else admission.training_set,
-        evaluation_set=run.evaluation_set,
-        heldout_score=admission.score,
-        run_id=run.id,
-    )

@@ -7,11 +7,12 @@ from faststream.asgi import AsgiFastStream
 
 from services.synthesizer.adapters.hugging_face import HuggingFaceCatalogue
 from services.synthesizer.domain.exam import ExamSpec
-from services.synthesizer.handlers import SynthesizerHandlers, TaskHandlers, WritingPolicy
+from services.synthesizer.handlers import SynthesizerHandlers, WritingPolicy
 from services.synthesizer.ports import Catalogue
 from services.synthesizer.preparing import Preparing, PreparingPolicy
 from services.synthesizer.seeding import SeedingPolicy
 from services.synthesizer.settings import SynthesizerSettings
+from services.synthesizer.task_handlers import TaskHandlers
 from shared.adapters.chat_connect import connect_chat, index_calls
 from shared.adapters.kafka import subscribe
 from shared.chat.asking import Chat

@@ -13,7 +13,6 @@ from services.synthesizer.domain.enrichment import enrich
 from services.synthesizer.domain.entity_values import diversified
 from services.synthesizer.domain.first_set import compose_first
 from services.synthesizer.inputs import FirstInputs, Inputs, read_first, read_inputs
-from services.synthesizer.preparing import Preparing
 from shared.chat.asking import Chat
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
@@ -24,33 +23,12 @@ from shared.events import (
     Composition,
     IterationRequested,
     StepFailed,
-    TaskRefused,
-    TaskSubmitted,
     TrainingSetSynthesized,
 )
 from shared.ports import ArtifactStore, Publisher
 from shared.tasks import TaskBehaviour, behaviour
 
 logger = logging.getLogger(__name__)
-
-
-class TaskHandlers:
-    """Prepares submitted tasks, or says why they cannot be started."""
-
-    def __init__(self, publisher: Publisher, preparing: Preparing) -> None:
-        self._publisher = publisher
-        self._preparing = preparing
-
-    async def on_task_submitted(self, event: TaskSubmitted) -> None:
-        try:
-            prepared = await self._preparing.prepare(event)
-        except PermanentError as error:
-            logger.warning("task %r cannot be started: %s", event.description[:80], error)
-            prepared = _refused(event, str(error))
-        except DEFECTS as error:
-            logger.exception("task %r cannot be started", event.description[:80])
-            prepared = _refused(event, f"{type(error).__name__}: {error}")
-        await self._publisher.publish(prepared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,16 +163,6 @@ class SynthesizerHandlers:
     async def _fail(self, event: IterationRequested, reason: str) -> None:
         failed = StepFailed.after(event, step="synthesize", reason=reason)
         await self._publisher.publish(failed)
-
-
-def _refused(event: TaskSubmitted, reason: str) -> TaskRefused:
-    return TaskRefused(
-        id=derive_id("refused", event.id),
-        model=event.model,
-        run_id=event.run_id,
-        submission=event.id,
-        reason=reason,
-    )
 
 
 def _composition(curriculum: Curriculum, task: TaskBehaviour) -> Composition:
