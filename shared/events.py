@@ -96,6 +96,30 @@ class ModelRegistered(Event):
     endpoint: Endpoint | None = None
 
 
+class TaskSubmitted(Event):
+    """A model that does not exist yet shall be trained: a cold start (paper §2.5).
+
+    ``rows`` and ``test`` are files of JSON lines as their owner wrote them, ``data_set`` is a name
+    in the catalogue; without either a chat model writes the rows. ``labels`` are the only ones
+    there are, where given; ``kind`` is decided from rows and description, where it is not.
+    """
+
+    topic: ClassVar[str] = "task.submitted"
+    description: str = Field(min_length=1, max_length=4_000)
+    base_model: str = Field(min_length=1, max_length=1_000)
+    rows: ArtifactRef | None = None
+    test: ArtifactRef | None = None
+    data_set: str | None = Field(default=None, max_length=200)
+    labels: tuple[str, ...] = Field(default=(), max_length=1_000)
+    kind: str | None = Field(default=None, max_length=100)
+    target: float | None = Field(default=None, gt=0, le=1)
+
+    @property
+    def run_id(self) -> str:
+        """The run that it asks for; a repeat asks for the same."""
+        return derive_id("run", self.id)
+
+
 class ImprovementRequested(Event):
     """Diagnose what failed so far, without waiting for the thresholds."""
 
@@ -117,6 +141,41 @@ class TraceReleased(Event):
     trace_id: Id
     by: str = Field(min_length=1, max_length=200)
     reason: str = Field(min_length=1, max_length=4_000)
+
+
+# Synthesizer → controller: a cold start
+
+
+class TaskPrepared(Event):
+    """A submitted task has rows to learn from and a locked set to be measured on; a run may begin.
+
+    ``material`` is a folder: ``rows.jsonl`` and ``task.json``. ``evaluation_set`` was built before
+    anything else and is never learned from; its ``parts`` are counted by name. ``baseline`` is the
+    share of it that a model of word counts has right, ``target`` what shall be reached.
+    """
+
+    topic: ClassVar[str] = "task.prepared"
+    run_id: Id
+    submission: Id
+    description: str
+    task: Task
+    base_model: str
+    material: ArtifactRef
+    evaluation_set: ArtifactRef
+    rows: int = Field(ge=1)
+    parts: dict[str, int]
+    source: str
+    baseline: float
+    target: float = Field(gt=0, le=1)
+
+
+class TaskRefused(Event):
+    """A submitted task cannot be started; ``reason`` names what is wrong and the remedy."""
+
+    topic: ClassVar[str] = "task.refused"
+    run_id: Id
+    submission: Id
+    reason: str
 
 
 # Diagnoser → controller
@@ -358,9 +417,12 @@ EVENTS: tuple[type[Event], ...] = (
     TraceLogged,
     FeedbackGiven,
     ModelRegistered,
+    TaskSubmitted,
     ImprovementRequested,
     RollbackRequested,
     TraceReleased,
+    TaskPrepared,
+    TaskRefused,
     FailuresDiagnosed,
     IterationRequested,
     TrainingSetSynthesized,

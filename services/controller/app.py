@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from services.controller.domain.budget import Budget
 from services.controller.domain.moves import RecipeGrid
+from services.controller.domain.refusal import Refusal
 from services.controller.domain.registry import ModelRecord
 from services.controller.domain.run import Run
 from services.controller.domain.search import SearchPolicy
@@ -24,6 +25,8 @@ from shared.events import (
     ModelRegistered,
     RollbackRequested,
     StepFailed,
+    TaskPrepared,
+    TaskRefused,
 )
 from shared.parts import Parts, RealParts, utc_now
 from shared.ports import Clock
@@ -58,16 +61,20 @@ def wire(settings: ControllerSettings, parts: Parts, clock: Clock) -> Sequence[L
         ),
         search=SearchPolicy(configurations=settings.configurations),
         recipes=RecipeGrid(bases=settings.bases),
-        sufficient_remedy=settings.sufficient_remedy,
+        least_failures=settings.least_failures,
     )
-    handlers = ControllerHandlers(runs, models, parts.artifacts, clock)
+    refusals = Ledger(parts.documents, parts.publisher, "refused_tasks", TypeAdapter(Refusal))
+    handlers = ControllerHandlers(runs, models, refusals, parts.artifacts, clock)
     on = partial(subscribe, parts.broker, settings, service=NAME)
     on(ModelRegistered, handlers.on_model_registered)
+    on(TaskPrepared, handlers.on_task_prepared)
+    on(TaskRefused, handlers.on_task_refused)
     on(FailuresDiagnosed, handlers.on_failures_diagnosed)
     on(CandidatesVerified, handlers.on_candidates_verified)
     on(StepFailed, handlers.on_step_failed)
     on(RollbackRequested, handlers.on_rollback_requested)
     return [
         Loop("outbox", runs.flush, settings.poll_seconds),
+        Loop("refusals", refusals.flush_abandoned, settings.poll_seconds),
         Loop("budgets", runs.enforce_budgets, settings.poll_seconds),
     ]

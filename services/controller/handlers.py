@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from typing import Literal
 
 from services.controller.domain import registry
+from services.controller.domain.refusal import Refusal
 from services.controller.domain.registry import ModelRecord
 from services.controller.ledger import Ledger
-from services.controller.messages import model_promoted, model_rolled_back
+from services.controller.messages import model_promoted, model_rolled_back, task_refused
 from services.controller.registration import check_registration
 from services.controller.runs import Runs
 from shared.errors import UnknownThing
@@ -16,6 +18,8 @@ from shared.events import (
     ModelRegistered,
     RollbackRequested,
     StepFailed,
+    TaskPrepared,
+    TaskRefused,
 )
 from shared.ports import ArtifactStore, Clock
 
@@ -26,10 +30,16 @@ class ControllerHandlers:
     """Each method handles one event and may be called twice with it."""
 
     def __init__(
-        self, runs: Runs, models: Ledger[ModelRecord], artifacts: ArtifactStore, clock: Clock
+        self,
+        runs: Runs,
+        models: Ledger[ModelRecord],
+        refusals: Ledger[Refusal],
+        artifacts: ArtifactStore,
+        clock: Clock,
     ) -> None:
         self._runs = runs
         self._models = models
+        self._refusals = refusals
         self._artifacts = artifacts
         self._clock = clock
 
@@ -58,6 +68,18 @@ class ControllerHandlers:
         logger.warning("rolled back to version %d", record.deployments[-1].version)
         await self._models.change(entry, record, [model_rolled_back(record)])
 
+    async def on_task_prepared(self, event: TaskPrepared) -> None:
+        if await self._refusals.get(event.run_id):
+            # A name that has become free since does not undo what was told.
+            await self._refusals.flush(event.run_id)
+            return
+        reason = await self._runs.begin_first(event)
+        if reason is not None:
+            await self._refuse(event, "declined", reason)
+
+    async def on_task_refused(self, event: TaskRefused) -> None:
+        await self._refuse(event, "failed", event.reason)
+
     async def on_failures_diagnosed(self, event: FailuresDiagnosed) -> None:
         await self._runs.begin(event)
 
@@ -66,3 +88,16 @@ class ControllerHandlers:
 
     async def on_step_failed(self, event: StepFailed) -> None:
         await self._runs.step_failed(event)
+
+    async def _refuse(
+        self,
+        event: TaskPrepared | TaskRefused,
+        outcome: Literal["failed", "declined"],
+        reason: str,
+    ) -> None:
+        logger.warning("run %s never begins: %s", event.run_id, reason)
+        refusal = Refusal(
+            event.run_id, event.model, event.submission, outcome, reason, self._clock()
+        )
+        if not await self._refusals.create(event.run_id, refusal, [task_refused(refusal)]):
+            await self._refusals.flush(event.run_id)

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from services.controller.domain.refusal import Refusal
 from services.controller.domain.registry import ModelRecord, deployed
 from services.controller.domain.run import Run
 from services.controller.domain.states import Ending, Iterating, NeverBegun
@@ -61,4 +62,18 @@ def run_closed(run: Run, ended: Ending | NeverBegun, now: datetime) -> RunClosed
         reason=ended.reason,
         iterations=len(run.iterations),
         seconds=(now - run.started_at).total_seconds(),
+    )
+
+
+def task_refused(refusal: Refusal) -> RunClosed:
+    """The end of a run that never began."""
+    return RunClosed(
+        id=derive_id("closed", refusal.run_id),
+        model=refusal.model,
+        run_id=refusal.run_id,
+        diagnosis_event=refusal.submission,
+        outcome=refusal.outcome,
+        reason=refusal.reason,
+        iterations=0,
+        seconds=0.0,
     )

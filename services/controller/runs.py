@@ -5,24 +5,32 @@ does that first, under the run's id as cause: done twice, it has the effect of o
 """
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
-from services.controller.domain import policy, registry, remedy
+from services.controller.domain import cold_start, policy, remedy
 from services.controller.domain import run as run_domain
 from services.controller.domain.budget import Budget
 from services.controller.domain.decision import Iterate, Promote, Stop
 from services.controller.domain.moves import RecipeGrid
-from services.controller.domain.registry import Checkpoint, ModelRecord, deployed
+from services.controller.domain.registry import ModelRecord, deployed
 from services.controller.domain.run import Advanced, Ignored, Run
 from services.controller.domain.search import SearchPolicy
 from services.controller.domain.states import Failed, Iterating, NotPromoted, Promoted
 from services.controller.leases import Leases
 from services.controller.ledger import Entry, Ledger
-from services.controller.messages import iteration_requested, model_promoted, run_closed
+from services.controller.messages import iteration_requested, run_closed
+from services.controller.promotions import Promotions
 from shared.domain.evaluation import Limits
 from shared.domain.ids import derive_id
 from shared.errors import Conflict, UnknownThing
-from shared.events import CandidatesVerified, CandidateVerdict, FailuresDiagnosed, StepFailed
+from shared.events import (
+    CandidatesVerified,
+    CandidateVerdict,
+    FailuresDiagnosed,
+    StepFailed,
+    TaskPrepared,
+)
 from shared.logs import log_context
 from shared.ports import Clock
 
@@ -43,17 +51,18 @@ class Runs:
         budget: Budget,
         search: SearchPolicy = policy.SEARCH,
         recipes: RecipeGrid = policy.RECIPES,
-        sufficient_remedy: float = remedy.SUFFICIENT,
+        least_failures: int = remedy.WORTH,
     ) -> None:
         self._runs = runs
         self._models = models
+        self._promotions = Promotions(models, clock)
         self._leases = leases
         self._clock = clock
         self._limits = limits
         self._budget = budget
         self._search = search
         self._recipes = recipes
-        self._sufficient_remedy = sufficient_remedy
+        self._least_failures = least_failures
 
     async def begin(self, event: FailuresDiagnosed) -> None:
         """Start a run for a diagnosis, or decline it with a reason. Raises UnknownThing."""
@@ -61,14 +70,14 @@ class Runs:
         if known := await self._runs.get(run_id):
             await self._repeat(known)
             return
-        record = await self._record(event.model)
+        record = await self._promotions.record(event.model)
         parent = deployed(record.state)
         now = self._clock()
         holder = await self._holder(event.model, run_id)
         if holder != run_id:
             reason = f"run {holder} is active for model {event.model!r}"
             run = run_domain.decline(event, parent, reason, now)
-        elif why := remedy.why_not_train(event, sufficient=self._sufficient_remedy):
+        elif why := remedy.why_not_train(event, worth=self._least_failures):
             run = run_domain.leave_untrained(event, parent, why, now)
         else:
             plan = policy.first_plan(
@@ -86,6 +95,25 @@ class Runs:
                 logger.warning("run %s ends as %s: %s", run.id, ended.kind, ended.reason)
                 await self._runs.create(run.id, run, [run_closed(run, ended, now)])
                 await self._leases.give_back(run.model, run.id)
+
+    async def begin_first(self, event: TaskPrepared) -> str | None:
+        """Start the run of a cold start; why it cannot begin, in words, or None."""
+        if known := await self._runs.get(event.run_id):
+            await self._repeat(known)
+            return None
+        if await self._models.get(event.model):
+            return (
+                f"model {event.model!r} exists: give another name, or improve it with: "
+                f"pioneer improve {event.model}"
+            )
+        holder = await self._holder(event.model, event.run_id)
+        if holder != event.run_id:
+            return f"run {holder} is active for model {event.model!r}: wait for its end"
+        plan = cold_start.first_plan(event, recipes=self._recipes)
+        run = cold_start.begin(event, plan, self._clock())
+        if isinstance(run.state, Iterating):
+            await self._runs.create(run.id, run, [iteration_requested(run, run.state)])
+        return None
 
     async def _repeat(self, entry: Entry[Run]) -> None:
         """Answer a repeated diagnosis: whoever asks again may have missed how its run ended."""
@@ -152,12 +180,15 @@ class Runs:
 
     async def _decide(self, entry: Entry[Run]) -> None:
         run = entry.state
+        cold = not run.deployed.trained
         decision = policy.decide(
             run,
-            limits=self._limits,
-            budget=self._budget,
+            limits=replace(self._limits, target=run.target or self._limits.target),
+            # What a first version is measured on stays locked: no refit may learn it.
+            budget=replace(self._budget, refit=False) if cold else self._budget,
             now=self._clock(),
-            recipes=self._recipes,
+            recipes=cold_start.without_parent(self._recipes) if cold else self._recipes,
+            data=cold_start.DATA if cold else policy.DATA,
             search=self._search,
         )
         logger.info("%s: %s", type(decision).__name__, decision.reason)
@@ -179,26 +210,16 @@ class Runs:
                 await self._close(entry, NotPromoted(reason, self._clock()))
 
     async def _promote(self, entry: Entry[Run], promote: Promote) -> None:
-        run, now = entry.state, self._clock()
-        model = await self._record(run.model)
-        parent = run.deployed.version.number
-        record = registry.promote(
-            model.state, _checkpoint(run, promote), cause=run.id, reason=promote.reason, now=now
-        )
-        if record is not model.state:
-            if (served := deployed(model.state).version.number) != parent:
-                # The gate compared with the parent; against another version it proves nothing.
-                reason = f"version {served} is deployed by now, the run began from {parent}"
-                await self._close(entry, NotPromoted(reason, now))
-                return
-            await self._models.change(model, record, [model_promoted(record, run.id)])
-        else:
-            await self._models.flush(run.model)
+        run = entry.state
+        record = await self._promotions.promote(run, promote)
+        if isinstance(record, str):
+            await self._close(entry, NotPromoted(record, self._clock()))
+            return
         # What the registry holds is what was promoted, also when another process decided first.
         number = next(d.version for d in record.deployments if d.cause == run.id)
         adapter = next(v.adapter for v in record.versions if v.number == number)
         promoted = next(a.candidate for a in run.admitted if a.candidate.adapter == adapter)
-        await self._close(entry, Promoted(promoted.id, number, promote.reason, now))
+        await self._close(entry, Promoted(promoted.id, number, promote.reason, self._clock()))
 
     async def _close(self, entry: Entry[Run], ending: Promoted | NotPromoted | Failed) -> None:
         run = run_domain.close(entry.state, ending).run
@@ -223,23 +244,3 @@ class Runs:
         if entry is None:
             raise UnknownThing(f"run {run_id!r} is unknown to this controller")
         return entry
-
-    async def _record(self, model: str) -> Entry[ModelRecord]:
-        entry = await self._models.get(model)
-        if entry is None:
-            raise UnknownThing(f"model {model!r} is not registered: register it first")
-        return entry
-
-
-def _checkpoint(run: Run, promote: Promote) -> Checkpoint:
-    admission, parent = promote.admission, run.deployed.version
-    calibrated, recipe = admission.candidate.calibrated, admission.candidate.recipe
-    return Checkpoint(
-        adapter=admission.candidate.adapter,
-        base_model=parent.base_model if calibrated else recipe.hyperparameters.base_model,
-        # Nothing was trained: it learned what its parent did.
-        training_set=parent.training_set if calibrated else admission.training_set,
-        evaluation_set=run.evaluation_set,
-        heldout_score=admission.score,
-        run_id=run.id,
-    )

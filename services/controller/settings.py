@@ -23,10 +23,10 @@ class ControllerSettings(ServiceSettings):
     max_iterations: Annotated[int, Field(ge=1, le=50)] = Field(
         default=3, description="Most iterations of one run; each trains at least two candidates."
     )
-    sufficient_remedy: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=0.9,
+    least_failures: Annotated[int, Field(ge=1)] = Field(
+        default=5,
         description="Do not train when remedies for people to apply (reference labels, prompt or "
-        "schema) cover this share of the failures that are not poison.",
+        "schema) leave fewer failures than this to learn from.",
     )
     max_minutes: Annotated[float, Field(gt=0)] = Field(
         default=720.0, description="A run ends after this many minutes with the best it has."

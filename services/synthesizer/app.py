@@ -5,12 +5,18 @@ from functools import partial
 
 from faststream.asgi import AsgiFastStream
 
+from services.synthesizer.adapters.hugging_face import HuggingFaceCatalogue
+from services.synthesizer.domain.exam import ExamSpec
 from services.synthesizer.handlers import SynthesizerHandlers, WritingPolicy
+from services.synthesizer.ports import Catalogue
+from services.synthesizer.preparing import Preparing, PreparingPolicy
+from services.synthesizer.seeding import SeedingPolicy
 from services.synthesizer.settings import SynthesizerSettings
+from services.synthesizer.task_handlers import TaskHandlers
 from shared.adapters.chat_connect import connect_chat, index_calls
 from shared.adapters.kafka import subscribe
 from shared.chat.asking import Chat
-from shared.events import IterationRequested
+from shared.events import IterationRequested, TaskSubmitted
 from shared.parts import Parts, RealParts, utc_now
 from shared.service import Loop
 
@@ -27,9 +33,23 @@ def create_app(settings: SynthesizerSettings) -> AsgiFastStream:
 
 
 def wire(
-    settings: SynthesizerSettings, parts: Parts, *, chat: Chat | None = None
+    settings: SynthesizerSettings,
+    parts: Parts,
+    *,
+    chat: Chat | None = None,
+    catalogue: Catalogue | None = None,
 ) -> Sequence[Loop]:
     """Connect handlers to topics; the synthesizer has no loops of its own."""
+    preparing = Preparing(
+        parts.artifacts,
+        catalogue or HuggingFaceCatalogue(),
+        PreparingPolicy(
+            ExamSpec(most=settings.exam_rows),
+            SeedingPolicy(settings.seed_rows),
+            settings.written_seconds,
+        ),
+        chat=chat,
+    )
     handlers = SynthesizerHandlers(
         parts.publisher,
         parts.artifacts,
@@ -38,5 +58,7 @@ def wire(
             settings.written_share, settings.written_rows, settings.written_seconds
         ),
     )
-    subscribe(parts.broker, settings, IterationRequested, handlers.on_iteration, service=NAME)
+    on = partial(subscribe, parts.broker, settings, service=NAME)
+    on(TaskSubmitted, TaskHandlers(parts.publisher, preparing).on_task_submitted)
+    on(IterationRequested, handlers.on_iteration)
     return []

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from services.synthesizer.chat import write_material
@@ -10,14 +11,20 @@ from services.synthesizer.domain.chat_material import WrittenMaterial
 from services.synthesizer.domain.curriculum import Curriculum, compose
 from services.synthesizer.domain.enrichment import enrich
 from services.synthesizer.domain.entity_values import diversified
-from services.synthesizer.inputs import Inputs, read_inputs
+from services.synthesizer.domain.first_set import compose_first
+from services.synthesizer.inputs import FirstInputs, Inputs, read_first, read_inputs
 from shared.chat.asking import Chat
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
 from shared.domain.rows import Role, dump_rows
 from shared.domain.tasks import Head
 from shared.errors import DEFECTS, PermanentError
-from shared.events import Composition, IterationRequested, StepFailed, TrainingSetSynthesized
+from shared.events import (
+    Composition,
+    IterationRequested,
+    StepFailed,
+    TrainingSetSynthesized,
+)
 from shared.ports import ArtifactStore, Publisher
 from shared.tasks import TaskBehaviour, behaviour
 
@@ -85,6 +92,9 @@ class SynthesizerHandlers:
         )
 
     async def _compose(self, event: IterationRequested) -> Curriculum:
+        if not event.deployed.trained:
+            first = await asyncio.to_thread(read_first, self._artifacts, event)
+            return await asyncio.to_thread(self._first, event, first)
         inputs = await asyncio.to_thread(read_inputs, self._artifacts, event)
         curriculum = await asyncio.to_thread(
             compose,
@@ -98,7 +108,7 @@ class SynthesizerHandlers:
             kind=event.deployed.task.kind,
         )
         if not behaviour(event.deployed.task).answers_are_labels:
-            return await asyncio.to_thread(self._finished, event, inputs, curriculum)
+            return await asyncio.to_thread(self._finished, event, inputs.measured, curriculum)
         written = await self._write(event, inputs, curriculum)
         refused = {f"written row: {reason}": count for reason, count in written.refused.items()}
         return await asyncio.to_thread(
@@ -110,13 +120,20 @@ class SynthesizerHandlers:
             evaluation_texts=inputs.measured,
         )
 
+    def _first(self, event: IterationRequested, inputs: FirstInputs) -> Curriculum:
+        task = behaviour(event.deployed.task)
+        curriculum = compose_first(
+            inputs.rows, event.data, sort=task.sort, evaluation_texts=inputs.measured
+        )
+        return self._finished(event, inputs.measured, curriculum)
+
     def _finished(
-        self, event: IterationRequested, inputs: Inputs, curriculum: Curriculum
+        self, event: IterationRequested, measured: Sequence[str], curriculum: Curriculum
     ) -> Curriculum:
         """What is added where answers are no labels: another text has its entities elsewhere."""
         if behaviour(event.deployed.task).head is not Head.WORDS:
             return curriculum
-        rows = diversified(curriculum.rows, evaluation_texts=inputs.measured)
+        rows = diversified(curriculum.rows, evaluation_texts=measured)
         return replace(curriculum, rows=tuple(rows))
 
     async def _write(

@@ -26,6 +26,9 @@ from shared.events import IterationRequested
 from shared.learned import learned_rows
 from shared.ports import ArtifactStore
 
+# The rows of a task that was never trained.
+ROWS = "rows.jsonl"
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -42,6 +45,14 @@ class Inputs:
     made: Sequence[TrainingRow]
     noise: dict[Family, float]
     teachable: Sequence[ErrorPattern]
+    measured: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstInputs:
+    """Rows that a first version is made of, and the texts that nothing may be trained on."""
+
+    rows: Sequence[Row]
     measured: Sequence[str]
 
 
@@ -76,6 +87,15 @@ def read_inputs(artifacts: ArtifactStore, event: IterationRequested) -> Inputs:
         teachable=_teachable(files),
         measured=[row.text for row in _measured(artifacts, event)],
     )
+
+
+def read_first(artifacts: ArtifactStore, event: IterationRequested) -> FirstInputs:
+    """The inputs of a cold start's iteration. Raises BadInput as ``read_inputs``."""
+    files = artifacts.get_folder(event.diagnosis)
+    if ROWS not in files:
+        raise BadInput(f"material {event.diagnosis} has no file {ROWS!r}")
+    measured = load_rows(artifacts.get(event.evaluation_set), EvalRow)
+    return FirstInputs(load_rows(files[ROWS], Row), [row.text for row in measured])
 
 
 def _measured(artifacts: ArtifactStore, event: IterationRequested) -> list[EvalRow]:

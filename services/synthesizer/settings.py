@@ -25,3 +25,12 @@ class SynthesizerSettings(ChatSettings, ServiceSettings):
         default=120.0,
         description="An iteration goes on without written rows after so many seconds.",
     )
+    exam_rows: Annotated[int, Field(ge=20, le=5_000)] = Field(
+        default=300,
+        description="Most rows of the locked set that a cold start is measured on; each label is "
+        "in it, whatever their number. Every later version is held to it too.",
+    )
+    seed_rows: Annotated[int, Field(ge=4, le=500)] = Field(
+        default=24,
+        description="Rows of each label that the chat model writes for a task without data.",
+    )

@@ -39,7 +39,9 @@ class VerifierHandlers:
         self._limits = limits
 
     async def on_candidates(self, event: CandidatesTrained, watcher: JobWatcher) -> None:
-        models = [ModelSpec(id=DEPLOYED, adapter=event.deployed.version.adapter)]
+        models: list[ModelSpec] = []
+        if event.deployed.trained:
+            models.append(ModelSpec(id=DEPLOYED, adapter=event.deployed.version.adapter))
         asked = (*event.candidates, *event.twins)
         models += [ModelSpec(id=c.id, adapter=c.adapter) for c in asked]
         spec = EvaluateSpec(

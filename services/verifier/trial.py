@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from services.verifier.domain.evaluation import EvaluationSets, evaluate
+from services.verifier.domain.first import as_first, commonest_answers, judge_first
 from services.verifier.domain.gates import judge
 from services.verifier.domain.threshold import best_threshold, outputs_at
-from services.verifier.predictions import Said
+from services.verifier.predictions import Outputs, Said
 from shared.domain.evaluation import Limits, Regressed, Unusable, Verdict
 from shared.domain.ids import derive_id
-from shared.domain.rows import EvalPart, EvalRow
+from shared.domain.rows import EvalRow
 from shared.domain.tasks import Head
 from shared.events import Candidate, CandidatesTrained
 from shared.tasks import behaviour
@@ -73,20 +74,29 @@ class Trial:
         own, twin = self.said.get(candidate.id, Said({}, {})), self._twin(candidate)
         if twin is None:
             return own
-        held = {row.id for row in self.sets.current if row.part is not EvalPart.REGRESSION}
+        held = {row.id for row in self.sets.current if not row.guarded}
         return own.with_twin(self.said.get(twin.id, Said({}, {})), twin.id, held)
 
     def _verdict(self, candidate: Candidate, said: Said) -> Verdict:
-        before = self.said.get(DEPLOYED)
         report = evaluate(
             candidate.id,
             self.sets,
             said.outputs,
-            before.outputs if before else None,
+            self._before(),
             limits=self.limits,
             is_right=self._is_right,
         )
-        return judge(replace(report, warnings=(*report.warnings, *said.vouched)), self.limits)
+        report = replace(report, warnings=(*report.warnings, *said.vouched))
+        if self.event.deployed.trained:
+            return judge(report, self.limits)
+        return judge_first(as_first(report))
+
+    def _before(self) -> Outputs | None:
+        """What the deployed model said; of a first version, what one answer to all would say."""
+        if not self.event.deployed.trained:
+            return commonest_answers(self.sets.current)
+        before = self.said.get(DEPLOYED)
+        return before.outputs if before else None
 
     def _judged(self, candidate: Candidate, said: Said) -> tuple[Candidate, Verdict]:
         return candidate, self._verdict(candidate, said)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from shared.cli import judge, models, operate, runs, traces
 from shared.cli import services as service_commands
+from shared.cli.start import start
 from shared.errors import PioneerError
 
 # What the fields of commands want; Pydantic would show the pattern.
@@ -29,6 +30,7 @@ app.add_typer(traces.app, name="traces")
 app.add_typer(judge.app, name="judge")
 for command in (service_commands.run, service_commands.up, operate.improve, operate.rollback):
     app.command()(command)
+app.command()(start)
 for command in (operate.watch, operate.dead_letters):
     app.command()(command)
 

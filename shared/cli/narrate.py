@@ -15,6 +15,9 @@ from shared.events import (
     RollbackRequested,
     RunClosed,
     StepFailed,
+    TaskPrepared,
+    TaskRefused,
+    TaskSubmitted,
     TraceReleased,
     TrainingProgressed,
     TrainingSetSynthesized,
@@ -30,6 +33,26 @@ def narrate(event: Event) -> str:
 @narrate.register
 def _(event: ModelRegistered) -> str:
     return f"registered: {len(event.task.labels)} labels on {event.base_model}"
+
+
+@narrate.register
+def _(event: TaskSubmitted) -> str:
+    return f"to be started: {event.description!r} on {event.base_model}"
+
+
+@narrate.register
+def _(event: TaskPrepared) -> str:
+    parts = ", ".join(f"{count} {part}" for part, count in event.parts.items())
+    return (
+        f"{event.task.kind.value} of {len(event.task.labels)} labels: {event.rows} rows of "
+        f"{event.source} to learn, locked set of {parts}; counting words reaches "
+        f"{event.baseline:.3f}, the target is {event.target:g}"
+    )
+
+
+@narrate.register
+def _(event: TaskRefused) -> str:
+    return f"cannot be started: {event.reason}"
 
 
 @narrate.register

@@ -104,7 +104,8 @@ def _head(run: Run, outcome: IterationOutcome) -> list[str]:
 
 def _boxes(run: Run, graph: Graph, top: float) -> Iterator[_Box]:
     served = run.deployed.version
-    lines = (f"version {served.number}, deployed", f"base {served.base_model}"[:LETTERS])
+    what = f"version {served.number}, deployed" if run.deployed.trained else "nothing deployed"
+    lines = (what, f"base {served.base_model}"[:LETTERS])
     yield _Box(ROOT, lines, ROOT, f"adapter {served.adapter.sha256}", _left(0), top)
     next_top = dict.fromkeys((outcome.iteration for outcome in run.iterations), top)
     for node in graph.nodes.values():

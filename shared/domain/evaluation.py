@@ -37,12 +37,14 @@ class SetReport:
 class TrafficGain:
     """Estimated change of accuracy on the whole traffic, and its lower bound, both -1 to 1.
 
-    ``error`` is the standard error of the estimate.
+    ``error`` is the standard error of the estimate; ``failing`` the share of traffic that the
+    deployed model gets wrong, 0 where that is not known.
     """
 
     mean: float
     at_least: float
     error: float = 0.0
+    failing: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

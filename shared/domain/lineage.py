@@ -5,10 +5,16 @@ from dataclasses import dataclass
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.tasks import Task
 
+# What stands for the weights of a model that has none yet: no store holds it.
+NO_WEIGHTS = ArtifactRef("none:", "0" * 64)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """One checkpoint of a model. ``number`` counts from 1; a version never changes."""
+    """One checkpoint of a model. ``number`` counts from 1; a version never changes.
+
+    0 is no checkpoint: a model that is to be trained for the first time from ``base_model``.
+    """
 
     number: int
     adapter: ArtifactRef
@@ -32,3 +38,22 @@ class DeployedModel:
     version: ModelVersion
     earlier_evaluations: tuple[ArtifactRef, ...]
     endpoint: str | None = None
+
+    @property
+    def trained(self) -> bool:
+        """Whether anything is served: a model that starts cold has no weights and no answers."""
+        return self.version.number > 0
+
+
+def untrained(name: str, task: Task, base_model: str) -> DeployedModel:
+    """What a cold start begins from (paper §2.5)."""
+    version = ModelVersion(
+        number=0,
+        adapter=NO_WEIGHTS,
+        base_model=base_model,
+        training_set=None,
+        evaluation_set=None,
+        heldout_score=None,
+        run_id=None,
+    )
+    return DeployedModel(name, task, version, earlier_evaluations=())

@@ -81,7 +81,8 @@ class EvalRow:
     """A row of an evaluation set. ``right_before`` is what production recorded of the parent.
 
     ``weight``: how many traces it stands for; 0 when that is not known. ``pattern``: the id of the
-    error pattern a failure belongs to; empty for passes.
+    error pattern a failure belongs to; empty for passes. ``locked``: no run may ever learn it, held
+    out as it is.
     """
 
     id: str
@@ -91,6 +92,12 @@ class EvalRow:
     right_before: bool
     weight: float = 0.0
     pattern: str = ""
+    locked: bool = False
+
+    @property
+    def guarded(self) -> bool:
+        """Whether it stays untouched for good."""
+        return self.locked or self.part is EvalPart.REGRESSION
 
 
 def released(rows: Iterable[EvalRow]) -> list[Row]:
@@ -98,14 +105,12 @@ def released(rows: Iterable[EvalRow]) -> list[Row]:
 
     The regression set stays guarded for good, so that no version can forget it unnoticed.
     """
-    return [
-        Row(row.id, row.text, row.target) for row in rows if row.part is not EvalPart.REGRESSION
-    ]
+    return [Row(row.id, row.text, row.target) for row in rows if not row.guarded]
 
 
 def guarded(rows: Iterable[EvalRow]) -> list[EvalRow]:
     """Rows of an earlier gate that stay untouched."""
-    return [row for row in rows if row.part is EvalPart.REGRESSION]
+    return [row for row in rows if row.guarded]
 
 
 AnyRow = TypeVar("AnyRow", Row, FailureRow, TrainingRow, LearnedRow, EvalRow)

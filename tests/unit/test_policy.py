@@ -288,6 +288,23 @@ def test_what_a_standard_error_cannot_tell_apart_is_decided_by_safety(
     assert best.candidate.recipe.strategy.blended == share
 
 
+def test_a_blend_with_a_weak_parent_is_no_safe_choice() -> None:
+    run = recorded(a_run(), Result(0), Result(90))
+
+    def measured(admission: Admission, failing: float) -> Admission:
+        report = replace(
+            admission.verdict.report, traffic=TrafficGain(0.05, 0.03, 0.01, failing=failing)
+        )
+        return replace(admission, verdict=Admitted(report))
+
+    weak = preferred(measured(admission, 0.15) for admission in run.admitted)
+    strong = preferred(measured(admission, 0.05) for admission in run.admitted)
+    assert weak
+    assert strong
+    assert weak.candidate.recipe.strategy.blended == 0
+    assert strong.candidate.recipe.strategy.blended > 0
+
+
 def test_few_held_out_failures_are_not_tuned_on() -> None:
     def measured(held: int) -> Decision:
         run = recorded(a_run(), Result(90), Result(90))
@@ -305,7 +322,7 @@ def test_few_held_out_failures_are_not_tuned_on() -> None:
 
     few = measured(12)
     assert isinstance(few, Promote)
-    assert "12 held-out failures" in few.reason
+    assert "12 held-out rows" in few.reason
     assert isinstance(measured(40), Iterate)
 
 

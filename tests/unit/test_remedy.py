@@ -21,36 +21,36 @@ def test_failures_to_learn_from_are_worth_a_run() -> None:
     assert why_not_train(diagnosed((RemedyKind.MORE_CAPACITY, 150))) is None
 
 
-@pytest.mark.parametrize(("labels", "schema", "trains"), [(70, 64, True), (70, 65, False)])
+@pytest.mark.parametrize(("labels", "schema", "trains"), [(70, 75, True), (70, 76, False)])
 def test_what_people_must_mend_must_be_nearly_all(labels: int, schema: int, trains: bool) -> None:
     event = diagnosed(
         (RemedyKind.REFERENCE_LABELS, labels),
         (RemedyKind.PROMPT_OR_SCHEMA, schema),
         (RemedyKind.MORE_DATA, 150 - labels - schema),
     )
-    why = why_not_train(event, sufficient=0.9)
+    why = why_not_train(event, worth=5)
     assert (why is None) is trains
     if why:
-        assert "cover 135 of 150" in why
+        assert "cover 146 of 150" in why
         assert "reference labels (70): why reference_labels" in why
-        assert "prompt or schema (65): why prompt_or_schema" in why
+        assert "prompt or schema (76): why prompt_or_schema" in why
         assert "more data" not in why
 
 
 def test_a_calibration_is_told_and_closes_no_run() -> None:
     assert why_not_train(diagnosed((RemedyKind.CALIBRATION, 150))) is None
-    both = diagnosed((RemedyKind.REFERENCE_LABELS, 140), (RemedyKind.CALIBRATION, 10))
+    both = diagnosed((RemedyKind.REFERENCE_LABELS, 148), (RemedyKind.CALIBRATION, 2))
     why = why_not_train(both)
     assert why is not None
-    assert "cover 140 of 150" in why
-    assert "calibration (10): why calibration" in why
+    assert "cover 148 of 150" in why
+    assert "calibration (2): why calibration" in why
 
 
 def test_poison_counts_for_no_side() -> None:
-    event = diagnosed((RemedyKind.REFERENCE_LABELS, 45), quarantined=100)
+    event = diagnosed((RemedyKind.REFERENCE_LABELS, 48), quarantined=100)
     why = why_not_train(event)
     assert why is not None
-    assert "cover 45 of 50" in why
+    assert "cover 48 of 50" in why
     assert "100 quarantined as poison" in why
 
 

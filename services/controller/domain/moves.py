@@ -146,6 +146,7 @@ class DataGrid:
     most_replay: float = 0.20
     most_surgical: int = 3
     noisy: float = 0.5
+    most_noisy: float = 1.0
     few: int = 1_000
 
     def first(self, *, repair: int, labels: int, has_parent: bool, material: int = 0) -> DataSpec:
@@ -156,7 +157,7 @@ class DataGrid:
         """
         aim = max(repair * self.rows_per_repair, labels * self.rows_per_label)
         size = round(_within(aim, self.sizes))
-        noisy = 1.0 if 0 < material <= self.few else self.noisy
+        noisy = self.most_noisy if 0 < material <= self.few else self.noisy
         if has_parent:
             return DataSpec(size=size, noisy=noisy)
         hard = round(1 - self.orphan_gold, 4)
@@ -169,8 +170,8 @@ class DataGrid:
         )
 
     def noisier(self, data: DataSpec) -> DataSpec:
-        """A noisy twin for every row."""
-        return replace(data, noisy=1.0)
+        """A noisy twin for every row, or as many as there may be."""
+        return replace(data, noisy=max(data.noisy, self.most_noisy))
 
     def towards_gold(self, data: DataSpec) -> DataSpec:
         """Missed meanings need more right examples."""

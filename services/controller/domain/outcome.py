@@ -21,6 +21,10 @@ from shared.events import Candidate, CandidateVerdict, Composition
 
 NOTHING = (False, 0.0)
 
+# A model that fails more often than this has more to learn than to keep: a blend with it, safest
+# as it looks on few rows, gave up most of what was learned (docs/measurements.md, blends).
+_WEAK = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -110,8 +114,8 @@ def preferred(admissions: Iterable[Admission]) -> Admission | None:
 
     Few rows cannot tell such candidates apart, and the best of many by chance is not the best
     (the one-standard-error rule, Breiman et al. 1984). Safest: the deployed model with another
-    threshold, then blended with its parent, the highest score, the smaller blend, fewest
-    regressions, LoRA (cheaper to serve), and the id.
+    threshold, then blended with its parent unless that fails often, the highest score, the smaller
+    blend, fewest regressions, LoRA (cheaper to serve), and the id.
     """
     known = [(admission, _gain(admission)) for admission in admissions]
     if not known:
@@ -123,7 +127,8 @@ def preferred(admissions: Iterable[Admission]) -> Admission | None:
         candidate, report = admission.candidate, admission.verdict.report
         strategy = candidate.recipe.strategy
         share, whole = strategy.blended, strategy.method is not Method.LORA
-        kept = 2 if candidate.calibrated else 1 if share else 0
+        blend = -1 if _gain(admission).failing > _WEAK else 1
+        kept = 2 if candidate.calibrated else blend if share else 0
         return (-kept, -report.score, share, report.regressions, whole, candidate.id)
 
     return min(alike, key=rank)

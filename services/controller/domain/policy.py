@@ -115,7 +115,7 @@ def _searched(
     if best is not None and best.score >= limits.target:
         return Promote(best, f"score {best.score:.3f} reaches the target {limits.target:g}")
     if best is not None and 0 < (held := best.verdict.report.heldout.total) < TELLING:
-        return Promote(best, f"score {best.score:.3f}; {held} held-out failures tell no more apart")
+        return Promote(best, f"score {best.score:.3f}; {held} held-out rows tell no more apart")
     why = used_up(run, budget, now)
     if why is not None:
         return settle(run, why)

@@ -76,21 +76,22 @@ def register(record: ModelRecord | None, event: ModelRegistered, now: datetime) 
     )
 
 
+def found(
+    name: str, task: Task, checkpoint: Checkpoint, *, cause: str, reason: str, now: datetime
+) -> ModelRecord:
+    """The record of a model whose first version a cold start made; it is served from now on."""
+    first = _version(1, checkpoint)
+    deployment = Deployment(1, 1, now, reason, cause, "promoted")
+    return ModelRecord(name, task, (first,), (deployment,))
+
+
 def promote(
     record: ModelRecord, checkpoint: Checkpoint, *, cause: str, reason: str, now: datetime
 ) -> ModelRecord:
     """The checkpoint becomes the next version and is served."""
     if _applied(record, cause):
         return record
-    version = ModelVersion(
-        number=record.versions[-1].number + 1,
-        adapter=checkpoint.adapter,
-        base_model=checkpoint.base_model,
-        training_set=checkpoint.training_set,
-        evaluation_set=checkpoint.evaluation_set,
-        heldout_score=checkpoint.heldout_score,
-        run_id=checkpoint.run_id,
-    )
+    version = _version(record.versions[-1].number + 1, checkpoint)
     grown = replace(record, versions=(*record.versions, version))
     return _deploy(grown, version.number, "promoted", cause=cause, reason=reason, now=now)
 
@@ -135,6 +136,18 @@ def deployed(record: ModelRecord) -> DeployedModel:
         version=next(v for v in record.versions if v.number == _served(record)),
         earlier_evaluations=tuple(dict.fromkeys(found for found in sets if found is not None)),
         endpoint=record.endpoint,
+    )
+
+
+def _version(number: int, checkpoint: Checkpoint) -> ModelVersion:
+    return ModelVersion(
+        number=number,
+        adapter=checkpoint.adapter,
+        base_model=checkpoint.base_model,
+        training_set=checkpoint.training_set,
+        evaluation_set=checkpoint.evaluation_set,
+        heldout_score=checkpoint.heldout_score,
+        run_id=checkpoint.run_id,
     )
 
 

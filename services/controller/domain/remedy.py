@@ -3,15 +3,16 @@
 from shared.domain.patterns import left_to_people
 from shared.events import FailuresDiagnosed
 
-SUFFICIENT = 0.9
+# So many failures to learn from are worth a run, however many references are wrong beside them.
+WORTH = 5
 
 
-def why_not_train(event: FailuresDiagnosed, *, sufficient: float = SUFFICIENT) -> str | None:
+def why_not_train(event: FailuresDiagnosed, *, worth: int = WORTH) -> str | None:
     """What to do instead of training, in words, or None when a run is worth its cost.
 
     Not worth it: nothing may be learned, nothing is left to measure with, or what only people can
-    mend covers at least ``sufficient`` of the failures that are not poison. A calibration does not
-    close a run: until somebody serves it the failures go on, and training mends them too.
+    mend leaves fewer than ``worth`` failures to learn from. A calibration does not close a run:
+    until somebody serves it the failures go on, and training mends them too.
     """
     honest = event.failures - event.quarantined
     covered = left_to_people(event.remedies)
@@ -19,7 +20,7 @@ def why_not_train(event: FailuresDiagnosed, *, sufficient: float = SUFFICIENT) -
         why = f"none of {event.failures} failures may be learned from"
     elif event.heldout < 1:
         why = f"none of {event.failures} failures can be held out to measure an improvement"
-    elif honest > 0 and covered >= sufficient * honest:
+    elif covered > 0 and min(honest - covered, event.repair + event.heldout) < worth:
         why = f"remedies for people to apply cover {covered} of {honest} failures"
     else:
         return None

@@ -28,7 +28,10 @@ from shared.events import CandidatesVerified, FailuresDiagnosed, PatternSummary,
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as it is stored. ``id`` is derived from the diagnosis: a repeat finds the same run."""
+    """A run as it is stored. ``id`` is derived from the diagnosis: a repeat finds the same run.
+
+    The run of a cold start has a submitted task for its diagnosis, and the ``target`` of that.
+    """
 
     id: str
     model: str
@@ -42,12 +45,13 @@ class Run:
     remedies: tuple[Remedy, ...] = ()
     material: int = 0
     patterns: tuple[PatternSummary, ...] = ()
+    target: float | None = None
 
     @property
     def decision_due(self) -> bool:
         """The asked-for iteration is verified and nobody has decided how to go on."""
-        asked = self.state.iteration if isinstance(self.state, Iterating) else None
-        return asked is not None and asked == len(self.iterations)
+        due = self.state.iteration if isinstance(self.state, Iterating) else None
+        return due is not None and due == len(self.iterations)
 
     @property
     def admitted(self) -> tuple[Admission, ...]:
@@ -81,7 +85,7 @@ def begin(event: FailuresDiagnosed, deployed: DeployedModel, plan: Iterate, now:
     stale = why_stale(event, deployed)
     if stale is not None:
         return decline(event, deployed, stale, now)
-    return _new(event, deployed, _asked(1, plan), now)
+    return _new(event, deployed, asked(1, plan), now)
 
 
 def decline(event: FailuresDiagnosed, deployed: DeployedModel, reason: str, now: datetime) -> Run:
@@ -138,7 +142,7 @@ def iterate(run: Run, plan: Iterate) -> Transition:
     """Ask for the next iteration once the last one is verified."""
     if not run.decision_due:
         return Ignored(run, f"run {run.id} has no verified iteration to go on from")
-    return Advanced(replace(run, state=_asked(len(run.iterations) + 1, plan)))
+    return Advanced(replace(run, state=asked(len(run.iterations) + 1, plan)))
 
 
 def close(run: Run, ending: Ending) -> Transition:
@@ -191,7 +195,8 @@ def _new(
     )
 
 
-def _asked(iteration: int, plan: Iterate) -> Iterating:
+def asked(iteration: int, plan: Iterate) -> Iterating:
+    """The state of a run whose iteration is to be done as planned."""
     return Iterating(
         iteration, plan.data, plan.recipes, plan.move, plan.reason, plan.origins, plan.twins
     )

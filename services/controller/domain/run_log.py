@@ -26,12 +26,9 @@ def run_log(run: Run) -> str:
 
 
 def _opening(run: Run) -> list[str]:
-    served = run.deployed.version
     lines = [
         f"run {run.id} of model {run.model}, begun {run.started_at:%Y-%m-%d %H:%M:%S %Z}",
-        f"deployed: version {served.number}, adapter {served.adapter.sha256[:8]}, "
-        f"trained on {served.training_set.sha256[:8] if served.training_set else 'an unknown set'}",
-        f"diagnosis {run.diagnosis.sha256[:8]}, evaluation set {run.evaluation_set.sha256[:8]}",
+        *(_parent(run) if run.deployed.trained else _cold(run)),
     ]
     if run.patterns:
         lines.append(f"error patterns, the first {_MOST} of {len(run.patterns)}:")
@@ -46,6 +43,23 @@ def _opening(run: Run) -> list[str]:
             f"  {r.kind.value.replace('_', ' ')} for {r.failures}: {r.reason}" for r in run.remedies
         ]
     return lines
+
+
+def _parent(run: Run) -> list[str]:
+    served = run.deployed.version
+    return [
+        f"deployed: version {served.number}, adapter {served.adapter.sha256[:8]}, "
+        f"trained on {served.training_set.sha256[:8] if served.training_set else 'an unknown set'}",
+        f"diagnosis {run.diagnosis.sha256[:8]}, evaluation set {run.evaluation_set.sha256[:8]}",
+    ]
+
+
+def _cold(run: Run) -> list[str]:
+    return [
+        f"cold start from {run.deployed.version.base_model}: nothing is deployed",
+        f"material {run.diagnosis.sha256[:8]} of {run.material} rows, "
+        f"locked set {run.evaluation_set.sha256[:8]}, target {run.target or 0:g}",
+    ]
 
 
 def _asked(outcome: IterationOutcome) -> Iterator[str]:

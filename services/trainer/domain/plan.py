@@ -23,7 +23,7 @@ def plan_training(event: TrainingSetSynthesized) -> TrainSpec:
     return TrainSpec(
         task=event.deployed.task,
         training_set=event.training_set,
-        parent=event.deployed.version.adapter,
+        parent=event.deployed.version.adapter if event.deployed.trained else None,
         candidates=tuple(
             CandidateSpec(
                 id=candidate_id(event.run_id, event.training_set.sha256, digest), recipe=r

@@ -66,10 +66,7 @@ def evaluate(
         name: answers.outcomes(name, [row for row in rows if row.part is not EvalPart.ON_LOAN])
         for name, rows in sets.earlier.items()
     }
-    unseen = {
-        name: [o for o in outcomes if o.row.part is EvalPart.REGRESSION]
-        for name, outcomes in older.items()
-    }
+    unseen = {name: [o for o in outcomes if o.row.guarded] for name, outcomes in older.items()}
     heldout = _count(EvalPart.HELDOUT.value, parts[0])
     regression = _count(EvalPart.REGRESSION.value, parts[1])
     on_loan = _count(EvalPart.ON_LOAN.value, parts[2])

@@ -1,5 +1,6 @@
 """The gate: what may be promoted, and why the rest may not (paper §1, §2.6 step 7, §2.7)."""
 
+from services.verifier.domain.first import LOCKED
 from shared.domain.evaluation import (
     Admitted,
     EvaluationReport,
@@ -30,6 +31,8 @@ def judge(report: EvaluationReport, limits: Limits) -> Verdict:
 def explain(verdict: Verdict) -> str:
     """The verdict in one plain sentence with its counts."""
     match verdict:
+        case Admitted(report) | NotBetter(report) if report.heldout.name == LOCKED:
+            return f"{verdict.kind.replace('_', ' ')}: {_of_chance(report)}"
         case Admitted(report):
             return f"admitted: {_repaired(report)} and {_broken(_worst(report))}"
         case NotBetter(report):
@@ -39,6 +42,14 @@ def explain(verdict: Verdict) -> str:
             return f"regressed: {broken}; {_repaired(report)}"
         case Unusable(_, reason):
             return f"unusable: {reason}"
+
+
+def _of_chance(report: EvaluationReport) -> str:
+    locked = report.heldout
+    return (
+        f"{locked.right_after} of {locked.total} rows of the locked set are right, "
+        f"{locked.right_before} by giving all of them the commonest answer"
+    )
 
 
 def _sets(report: EvaluationReport) -> tuple[SetReport, ...]:

@@ -31,7 +31,8 @@ def traffic_gain(
     lost, lost_variance = _rate(broken, right, _BROKEN)
     mean = failure_share * fixed - (1 - failure_share) * lost
     spread = sqrt(failure_share**2 * fixed_variance + (1 - failure_share) ** 2 * lost_variance)
-    return TrafficGain(mean, mean - NormalDist().inv_cdf(assurance) * spread, spread)
+    at_least = mean - NormalDist().inv_cdf(assurance) * spread
+    return TrafficGain(mean, at_least, spread, failure_share)
 
 
 def _rate(count: int, total: int, usual: tuple[float, float]) -> tuple[float, float]:

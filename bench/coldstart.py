@@ -1,0 +1,224 @@
+"""``python -m bench.coldstart sms_spam``: from a sentence and rows to a served first version.
+
+It goes through the real services, started here, by what ``pioneer start`` publishes. Beside it
+plain fine-tuning on all rows, once, from labels alone. Both are asked a test that neither saw.
+Seconds of training are those of one core: ``candidates`` all trainings together, ``waited`` the
+slowest of each iteration. Results are added to the JSON file by scenario.
+"""
+
+import asyncio
+import json
+import logging
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bench.coldstart_data import SCENARIOS, Case, load_case
+from examples.demo.follow import Follower
+from examples.demo.production import BASE_MODEL, RUN_SETTINGS, production, until_closed
+from examples.demo.report import Stopwatch
+from examples.demo.screen import Screen
+from services.controller.domain.moves import RecipeGrid
+from shared.adapters.artifacts import FsspecArtifacts
+from shared.adapters.kafka import publishing
+from shared.adapters.kafka_reader import LOOP_TOPICS, reading_topics
+from shared.cli.start import located
+from shared.domain.ids import derive_id
+from shared.domain.pipeline import Method, Recipe, Strategy
+from shared.domain.rows import Row, dump_rows
+from shared.errors import PermanentError, PioneerError
+from shared.events import CandidatesTrained, Event, TaskPrepared, TaskSubmitted
+from shared.job_specs import CandidateSpec, FailedCandidate, TrainSpec
+
+RESULTS = Path(__file__).resolve().parent / "results" / "coldstart.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What came of a cold start; ``score`` is None without a promotion."""
+
+    outcome: str
+    reason: str
+    score: float | None
+    locked_score: float | None
+    target: float | None
+    baseline: float | None
+    rows: int
+    locked: dict[str, int]
+    recipe: str | None
+    iterations: int
+    candidates_seconds: float
+    waited_seconds: float
+    inference_seconds: float
+    run_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Plain fine-tuning on all rows."""
+
+    score: float
+    rows: int
+    recipe: str
+    train_seconds: float
+
+
+class _Heard:
+    """Keeps what is needed of the events, and shows all of them."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self.prepared: TaskPrepared | None = None
+        self.candidates_seconds = 0.0
+
+    def __call__(self, event: Event) -> None:
+        self._screen.show(event)
+        match event:
+            case TaskPrepared():
+                self.prepared = event
+            case CandidatesTrained():
+                self.candidates_seconds += sum(c.train_seconds for c in event.candidates)
+            case _:
+                pass
+
+
+async def start(case: Case, home: Path, screen: Screen, settings: dict[str, str]) -> Started:
+    """The cold start once; everything that was started has ended when this returns."""
+    watch, heard = Stopwatch(), _Heard(screen)
+    rows = home / "rows.jsonl"
+    rows.write_text("\n".join(case.lines) + "\n", encoding="utf-8")
+    async with (
+        production(home, case.name, screen, watch, RUN_SETTINGS | settings) as running,
+        reading_topics(running.settings, LOOP_TOPICS, from_start=True) as reader,
+    ):
+        ref, _, _ = located(running.artifacts, str(rows))
+        event = TaskSubmitted(
+            id=derive_id("coldstart", case.name, ref.sha256 if ref else ""),
+            model=case.name,
+            description=case.scenario.description,
+            base_model=BASE_MODEL,
+            rows=ref,
+        )
+        async with publishing(running.settings, source="bench") as publisher:
+            await publisher.publish(event)
+        ended, verdict, version = await until_closed(Follower(reader, watch), heard)
+        score = None
+        if version is not None:
+            await running.serving.wait_for_version(version, seconds=60)
+            score = case.score(await running.serving.answers(case.test, log=False))
+    prepared = heard.prepared
+    return Started(
+        outcome=ended.outcome,
+        reason=ended.reason,
+        score=None if score is None else round(score, 4),
+        locked_score=round(verdict.report.score, 4) if verdict and verdict.report else None,
+        target=prepared.target if prepared else None,
+        baseline=prepared.baseline if prepared else None,
+        rows=prepared.rows if prepared else 0,
+        locked=prepared.parts if prepared else {},
+        recipe=verdict.candidate.name if verdict else None,
+        iterations=ended.iterations,
+        candidates_seconds=round(heard.candidates_seconds, 1),
+        waited_seconds=round(watch.training, 1),
+        inference_seconds=round(watch.inference, 1),
+        run_seconds=round(ended.seconds, 1),
+    )
+
+
+def plain_fine_tuning(case: Case) -> Plain:
+    """All rows, one recipe, labels alone. Raises PermanentError when it cannot be trained."""
+    # Loads torch, which takes seconds.
+    from shared.jobs.predict import Predictor
+    from shared.jobs.train import train_candidate
+
+    rows = [Row(row.id, row.text, row.target) for row in case.rows]
+    first = RecipeGrid().first(BASE_MODEL, Method.FULL, rows=len(rows))
+    recipe = Recipe(first.hyperparameters, Strategy(Method.FULL))
+    candidate = CandidateSpec(id=derive_id("plain", case.name), recipe=recipe)
+    with tempfile.TemporaryDirectory(prefix="pioneer-plain-") as home:
+        artifacts = FsspecArtifacts(home)
+        spec = TrainSpec(
+            task=case.task,
+            training_set=artifacts.put(dump_rows(rows), name="training.jsonl"),
+            candidates=(candidate,),
+        )
+        trained = train_candidate(spec, candidate, "plain", artifacts.uri, threads=1)
+        if isinstance(trained, FailedCandidate):
+            raise PermanentError(f"{recipe.name} could not be trained: {trained.reason}")
+        predictor = Predictor.load(artifacts, trained.adapter)
+        answers = [one.output for one in predictor.predict([e.text for e in case.test])]
+    seconds = round(trained.train_seconds, 1)
+    return Plain(round(case.score(answers), 4), len(rows), recipe.name, seconds)
+
+
+def report(case: Case, started: Started, plain: Plain | None) -> dict[str, Any]:
+    """The figures of one scenario, with the goals they are beside."""
+    found: dict[str, Any] = {
+        "measure": case.scenario.measure,
+        "goal": case.scenario.goal,
+        "labels": len(case.task.labels),
+        "test_rows": len(case.test),
+        "before": round(case.chance, 4),
+        "cold_start": asdict(started),
+    }
+    if plain is None:
+        return found
+    found["plain"] = asdict(plain)
+    if started.score is not None and plain.score:
+        found["share_of_plain"] = round(started.score / plain.score, 4)
+        found["part_of_plain_seconds"] = round(started.candidates_seconds / plain.train_seconds, 3)
+    return found
+
+
+def main(  # noqa: PLR0917 - typer calls it by name
+    scenario: Annotated[str, typer.Argument(help=", ".join(SCENARIOS))],
+    data: Annotated[Path, typer.Option(help="Folder of data sets.")] = Path("../shared/data"),
+    seed: Annotated[int, typer.Option(help="Shuffles the rows.")] = 17,
+    plain: Annotated[bool, typer.Option(help="Fine-tune plainly on all rows too.")] = True,
+    most_rows: Annotated[int, typer.Option(help="Fewer rows, for a trial; 0: all.")] = 0,
+    iterations: Annotated[int, typer.Option(help="Most iterations of the run.")] = 2,
+    out: Annotated[Path, typer.Option(help="Where the figures go.")] = RESULTS,
+) -> None:
+    """Exit code 0 when a first version was promoted, whatever its score."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    console = Console()
+    if scenario not in SCENARIOS:
+        console.print(f"scenario {scenario!r}: give one of {', '.join(SCENARIOS)}")
+        sys.exit(2)
+    home = Path(tempfile.mkdtemp(prefix="pioneer-coldstart-"))
+    began = time.monotonic()
+    try:
+        case = load_case(data / scenario, scenario, seed=seed, most_rows=most_rows)
+        screen = Screen(console)
+        with screen.live():
+            settings = {"PIONEER_MAX_ITERATIONS": str(iterations)}
+            started = asyncio.run(start(case, home, screen, settings))
+        found = report(case, started, plain_fine_tuning(case) if plain else None)
+    except PioneerError as error:
+        console.print(f"[red]error:[/red] {error}\nlogs: {home / 'logs'}", highlight=False)
+        sys.exit(1)
+    command = shlex.join(["python", "-m", "bench.coldstart", *sys.argv[1:]])
+    total = round(time.monotonic() - began, 1)
+    _write(out, scenario, {"command": command, "seconds": total} | found)
+    console.print_json(data=found)
+    shutil.rmtree(home, ignore_errors=True)
+    sys.exit(0 if started.outcome == "promoted" else 1)
+
+
+def _write(out: Path, scenario: str, found: dict[str, Any]) -> None:
+    """What was not measured this time stays as it is."""
+    known = json.loads(out.read_text()) if out.exists() else {}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(known | {scenario: found}, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,273 @@
+"""From a sentence and some rows to a first promotion, through the rooms, in seconds."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from shared.chat.ports import ChatCall
+from shared.domain.near_duplicates import NearDuplicateIndex
+from shared.domain.rows import EvalRow, Row, TrainingRow, load_rows
+from shared.domain.tasks import TaskKind
+from shared.events import (
+    CandidatesVerified,
+    IterationRequested,
+    ModelPromoted,
+    RunClosed,
+    TaskPrepared,
+    TaskRefused,
+    TaskSubmitted,
+    TrainingSetSynthesized,
+)
+from tests.fakes.chat import RecordedChat, Reply, said
+from tests.flow.conftest import MODEL, House, built_house, trace
+from tests.flow.rows import LABELS, WAYS, rows_of
+
+ROWS = rows_of(0, 20) + rows_of(1, 20)
+
+
+def lines(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    return [{"text": row.text, "label": row.target} for row in rows]
+
+
+def submitted(house: House, rows: Sequence[dict[str, Any]] | None = None, **more: Any) -> Any:
+    """The event of ``pioneer start``; rows are stored as their file would be."""
+
+    def stored(name: str, found: Sequence[dict[str, Any]]) -> Any:
+        return house.artifacts.put("\n".join(map(json.dumps, found)).encode(), name=name)
+
+    test = more.pop("test", None)
+    fields: dict[str, Any] = {
+        "id": "submission",
+        "model": MODEL,
+        "description": "classify support messages by intent",
+        "base_model": "base",
+        "rows": None if rows is None else stored("train.jsonl", rows),
+        "test": None if test is None else stored("test.jsonl", test),
+    }
+    return TaskSubmitted(**(fields | more))
+
+
+async def started(house: House, rows: Sequence[dict[str, Any]] | None, **more: Any) -> RunClosed:
+    await house.publish(submitted(house, rows, **more))
+    await house.run_loops()
+    closed = {event.id: event for event in house.of(RunClosed)}
+    return closed.popitem()[1]
+
+
+async def test_a_task_with_rows_ends_in_a_first_version(house: House) -> None:
+    closed = await started(house, lines(ROWS))
+    assert closed.outcome == "promoted"
+    [promoted] = house.of(ModelPromoted)
+    version = promoted.deployed.version
+    assert (version.number, version.base_model) == (1, "base")
+    assert promoted.deployed.task.labels == tuple(sorted(LABELS))
+    assert promoted.run_id == closed.run_id == version.run_id
+    [prepared] = house.of(TaskPrepared)
+    asked = sum(prepared.parts.values())
+    assert version.heldout_score > 0.8
+    assert prepared.rows + asked == len(ROWS)
+    assert house.dead == []
+
+
+async def test_the_locked_set_stays_what_it_was_and_is_never_learned(house: House) -> None:
+    await started(house, lines(ROWS))
+    [prepared] = house.of(TaskPrepared)
+    locked = prepared.evaluation_set
+    assert {e.evaluation_set for e in house.of(IterationRequested)} == {locked}
+    assert house.of(ModelPromoted)[0].deployed.version.evaluation_set == locked
+    exam = load_rows(house.artifacts.get(locked), EvalRow)
+    near = NearDuplicateIndex(row.text for row in exam)
+    for event in house.of(TrainingSetSynthesized):
+        rows = load_rows(house.artifacts.get(event.training_set), TrainingRow)
+        assert not any(near.match_each([row.text for row in rows]))
+        assert {row.target for row in rows} == set(LABELS)
+
+
+async def test_the_gate_compares_a_first_version_with_chance(house: House) -> None:
+    await started(house, lines(ROWS))
+    [verdict, *_] = house.of(CandidatesVerified)[0].verdicts
+    exam = load_rows(house.artifacts.get(house.of(TaskPrepared)[0].evaluation_set), EvalRow)
+    commonest = max(sum(row.target == label for row in exam) for label in LABELS)
+    assert verdict.report.heldout.right_before == commonest
+    assert verdict.report.regressions == 0
+    assert {one.pattern for one in verdict.report.patterns} <= {
+        "positive",
+        "negative",
+        "boundary pair",
+    }
+    assert f"{commonest} by giving all of them the commonest answer" in verdict.reason
+
+
+async def test_rows_of_chance_are_not_promoted(house: House) -> None:
+    """Answers that no text tells: what learns them is no better than one answer for all."""
+    texts = [row.text for row in ROWS]
+    # The label follows from nothing that is written.
+    labels = ["yes" if (at * 7919) % 101 % 2 else "no" for at in range(len(texts))]
+    rows = [{"text": t, "label": label} for t, label in zip(texts, labels, strict=True)]
+    closed = await started(house, rows)
+    assert closed.outcome == "not_promoted"
+    assert house.of(ModelPromoted) == []
+
+
+async def test_the_first_version_goes_on_like_any_other(house: House) -> None:
+    """Traces of what it answers are taken, and a second start of the name is declined."""
+    await started(house, lines(ROWS))
+    await house.publish(trace(ROWS[0], "billing"))
+    await house.publish(submitted(house, lines(ROWS), id="again"))
+    again = house.of(RunClosed)[-1]
+    assert (again.outcome, again.diagnosis_event) == ("declined", "again")
+    assert f"pioneer improve {MODEL}" in again.reason
+    assert len(house.of(ModelPromoted)) == 1
+    assert house.dead == []
+
+
+async def test_the_locked_set_guards_the_versions_after_it(house: House) -> None:
+    """What users say in a new way is learned, the locked set is not, and no version breaks it."""
+    await started(house, lines(ROWS))
+    [first] = house.of(ModelPromoted)
+    served = SimpleNamespace(adapter=first.deployed.version.adapter)
+    traffic = rows_of(0, 30, start=300) + rows_of(2, 30, start=300)
+    assert await house.serve(traffic, served) > 10  # type: ignore[arg-type]
+    await house.run_loops()
+    second = house.of(ModelPromoted)[-1]
+    assert second.deployed.version.number == 2
+    locked = first.deployed.version.evaluation_set
+    assert locked in second.deployed.earlier_evaluations
+    near = NearDuplicateIndex(row.text for row in load_rows(house.artifacts.get(locked), EvalRow))
+    trained = second.deployed.version.training_set
+    rows = load_rows(house.artifacts.get(trained), TrainingRow)
+    assert not any(near.match_each([row.text for row in rows]))
+    verdicts = [v for event in house.of(CandidatesVerified) for v in event.verdicts]
+    [adapter] = [v for v in verdicts if v.candidate.adapter == second.deployed.version.adapter]
+    assert adapter.report.earlier[0].total == first_total(house)
+    assert adapter.report.earlier[0].regressions <= 2
+
+
+def first_total(house: House) -> int:
+    return sum(house.of(TaskPrepared)[0].parts.values())
+
+
+async def test_a_repeated_submission_changes_nothing(house: House) -> None:
+    event = submitted(house, lines(ROWS))
+    await house.publish(event)
+    await house.publish(event)
+    await house.run_loops()
+    await house.publish(event)
+    assert len({e.id for e in house.of(ModelPromoted)}) == 1
+    assert {e.outcome for e in house.of(RunClosed)} == {"promoted"}
+
+
+async def test_a_test_part_is_what_is_measured(house: House) -> None:
+    test = rows_of(0, 8, start=200)
+    closed = await started(house, lines(ROWS), test=lines(test))
+    assert closed.outcome == "promoted"
+    exam = load_rows(house.artifacts.get(house.of(TaskPrepared)[0].evaluation_set), EvalRow)
+    assert {row.text for row in exam} <= {row.text for row in test}
+
+
+async def test_entities_start_cold_too(house: House) -> None:
+    words = ("Ada", "Bert", "Cleo", "Dora", "Emil", "Fritz", "Gerda", "Hugo")
+    places = ("Rome", "Oslo", "Bonn", "Kyiv", "Lima", "Paris", "Turin", "Delhi")
+    rows = [
+        {"tokens": [who, "once", *filler, "in", where], "tags": ["B-PER", *"OOOO", "B-LOC"]}
+        for at, who in enumerate(words)
+        for where, filler in zip(places, _fillers(at), strict=True)
+    ]
+    rows += [
+        {"tokens": ["nothing", *filler, str(at)], "tags": ["O"] * 4}
+        for at in range(6)
+        for filler in [[f"ta{at}k", f"me{at}b"]]
+    ]
+    closed = await started(house, rows, description="extract the entities of biographies")
+    assert closed.outcome == "promoted", closed.reason
+    assert house.of(ModelPromoted)[0].deployed.task.kind is TaskKind.NER
+
+
+def _fillers(at: int) -> list[list[str]]:
+    return [[f"ra{at}{n}p", f"so{at}{n}m"] for n in range(8)]
+
+
+ROW, OTHER = {"text": "my parcel is lost", "label": "a"}, {"text": "pay me back", "label": "b"}
+MORE = [{"text": "where did it go", "label": "a"}, {"text": "a refund please", "label": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("rows", "more", "sentence"),
+    [
+        (None, {}, "PIONEER_LLM_BASE_URL"),
+        ([ROW, OTHER, MORE[0]], {}, "label 'b' has one example (train.jsonl:2): give it 2"),
+        (
+            [ROW, OTHER, *MORE, ROW | {"label": "b"}],
+            {},
+            "train.jsonl:1 and train.jsonl:5 say the same",
+        ),
+        ([ROW, OTHER, *MORE], {"kind": "telepathy"}, "'telepathy' is unknown: give one of"),
+        ([ROW, OTHER, *MORE], {"kind": "ner"}, "the rows are of classification"),
+        ([ROW, OTHER, *MORE], {"kind": "generation"}, "cannot be started cold"),
+        ([ROW, OTHER, *MORE], {"test": [ROW]}, "test.jsonl:1 says what train.jsonl:1 says"),
+        ([ROW, MORE[0]], {}, "leaves nothing to decide"),
+        ([ROW, OTHER, *MORE], {"labels": ("a",)}, "leaves nothing to decide"),
+        ([ROW, OTHER, *MORE], {"labels": ("a", "c")}, "train.jsonl:2: 'b' is not one of the 2"),
+        ([ROW, OTHER, *MORE], {"labels": ("a", "b", "c")}, "label 'c' has no example"),
+        ([{"question": "q", "answer": "a"}], {}, "the form of no task that can be started"),
+        ([{"tokens": ["Ada"], "tags": ["I-PER"]}], {}, "train.jsonl:1: tag 1 is 'I-PER'"),
+        ([], {}, "train.jsonl has no rows"),
+        ([ROW, OTHER, *MORE], {}, "nothing shows that a model is better than chance"),
+        (None, {"data_set": "no/where"}, "data set 'no/where'"),
+        ([ROW], {"data_set": "no/where"}, "give one"),
+    ],
+)
+async def test_what_cannot_be_learned_is_refused_in_a_sentence(
+    house: House, rows: list[dict[str, Any]] | None, more: dict[str, Any], sentence: str
+) -> None:
+    closed = await started(house, rows, **more)
+    assert closed.outcome == "failed"
+    assert sentence in closed.reason
+    assert [event.reason for event in house.of(TaskRefused)] == [closed.reason]
+    assert house.of(IterationRequested) == []
+    assert house.dead == []
+
+
+def author(call: ChatCall) -> Reply:
+    """A chat model that writes in one way of saying of each label, and once of another label."""
+    match call.schema_name:
+        case "propose_labels":
+            return said({"labels": [{"name": n, "meaning": f"of {n}"} for n in LABELS]})
+        case "write_seeds":
+            label = call.schema["$defs"]["WrittenRow"]["properties"]["label"]["enum"][0]
+            start = 12 * call.user.count(" written-already>")
+            texts = [row.text for row in rows_of(0, 11, start=start) if row.target == label]
+            slip = next(row.text for row in rows_of(0, 1, start=999) if row.target != label)
+            return said({"rows": [{"text": text, "label": label} for text in (*texts, slip)]})
+        case _:
+            told = [line for line in call.user.splitlines() if line.startswith('"')][1:]
+            return said({"read": [{"label": _meant(line)} for line in told]})
+
+
+def _meant(text: str) -> str:
+    return next(label for label in LABELS if WAYS[label][0] in text)
+
+
+@pytest.fixture
+async def written(tmp_path: Path) -> AsyncIterator[House]:
+    async with built_house(tmp_path, chat=RecordedChat(author), seed_rows=16) as house:
+        yield house
+
+
+async def test_without_rows_a_chat_model_writes_them(written: House) -> None:
+    closed = await started(written, None)
+    [prepared] = written.of(TaskPrepared)
+    assert prepared.source == "chat"
+    assert prepared.task.labels == LABELS
+    # What says the same by another number is left out.
+    assert 30 < prepared.rows + sum(prepared.parts.values()) <= 3 * 16
+    rows = load_rows(written.artifacts.get_folder(prepared.material)["rows.jsonl"], Row)
+    # Rows whose label was read as another one are not learned.
+    assert all(_meant(row.text) == row.target for row in rows)
+    assert closed.outcome == "promoted", closed.reason
+    calls = written.documents.collections["chat_calls"].values()
+    assert {call["run_id"] for call in calls} == {closed.run_id}

@@ -1,0 +1,77 @@
+"""The cold-start bench: no test row is learned, and scores are what they are called."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.coldstart import Plain, Started, report
+from bench.coldstart_data import load_case
+from shared.errors import BadInput
+
+
+def written(folder: Path, name: str, rows: list[tuple[str, str]]) -> None:
+    lines = [json.dumps({"text": text, "label": label, "domain": "x"}) for text, label in rows]
+    (folder / name).write_text("\n".join(lines))
+
+
+SPAM = [(f"win {n} now", "spam") for n in range(10)] + [
+    (f"see you at {n}", "ham") for n in range(30)
+]
+
+
+def test_rows_are_cut_off_where_there_is_no_test(tmp_path: Path) -> None:
+    written(tmp_path, "train.jsonl", [*SPAM, ("WIN 3 now!", "spam")])
+    case = load_case(tmp_path, "sms_spam", seed=1)
+    assert len(case.rows) + len(case.test) == len(SPAM)
+    assert not {row.text for row in case.rows} & {example.text for example in case.test}
+    assert [json.loads(line) for line in case.lines] == [
+        {"text": row.text, "label": row.target} for row in case.rows
+    ]
+
+
+def test_rows_of_the_test_and_of_no_label_are_left_out(tmp_path: Path) -> None:
+    written(tmp_path, "train.jsonl", [("a b", "x"), ("c d", "y"), ("e f", "oos"), ("k l", "x")])
+    written(tmp_path, "test.jsonl", [("A  b", "x"), ("g h", "y"), ("i j", "oos")])
+    case = load_case(tmp_path, "clinc150", seed=1)
+    assert {row.text for row in case.rows} == {"c d", "k l"}
+    assert [example.text for example in case.test] == ["A  b", "g h"]
+
+
+def test_the_score_of_spam_is_its_f1(tmp_path: Path) -> None:
+    written(tmp_path, "train.jsonl", SPAM)
+    written(tmp_path, "test.jsonl", [("a", "spam"), ("b", "spam"), ("c", "ham"), ("d", "ham")])
+    case = load_case(tmp_path, "sms_spam", seed=1)
+    assert case.chance == 0
+    assert case.score(["spam", "spam", "ham", "ham"]) == 1
+    assert case.score(["spam", "ham", "spam", "ham"]) == 0.5
+    assert case.score(["ham"] * 4) == 0
+
+
+def test_the_report_compares_with_plain_fine_tuning(tmp_path: Path) -> None:
+    written(tmp_path, "train.jsonl", SPAM)
+    case = load_case(tmp_path, "sms_spam", seed=1, most_rows=25)
+    started = Started(
+        outcome="promoted",
+        reason="",
+        score=0.9,
+        locked_score=0.8,
+        target=0.85,
+        baseline=0.7,
+        rows=8,
+        locked={},
+        recipe="lora",
+        iterations=1,
+        candidates_seconds=5.0,
+        waited_seconds=3.0,
+        inference_seconds=1.0,
+        run_seconds=20.0,
+    )
+    found = report(case, started, Plain(0.95, 10, "full", 20.0))
+    assert (found["share_of_plain"], found["part_of_plain_seconds"]) == (0.9474, 0.25)
+    assert "share_of_plain" not in report(case, started, None)
+
+
+def test_a_missing_data_set_is_said(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"train\.jsonl is missing"):
+        load_case(tmp_path, "snips", seed=1)
