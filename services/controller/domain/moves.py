@@ -58,7 +58,7 @@ class RecipeGrid:
     lora_rank: int = 16
     lora_epochs: int = 8
     full_rate: float = 2e-4
-    full_epochs: int = 8
+    full_epochs: int = 5
     steps: int = 260
     least_epochs: int = 4
     batch_size: int = 32
@@ -71,10 +71,7 @@ class RecipeGrid:
     epoch_range: tuple[int, int] = (1, 20)
 
     def first(self, base_model: str, method: Method, *, rows: int = 0) -> Recipe:
-        """LoRA learns from labels alone, full fine-tuning is held to its parent.
-
-        Large sets, of ``rows`` rows, need fewer epochs for as many steps.
-        """
+        """Learns from labels alone; large sets, of ``rows`` rows, need fewer epochs."""
         lora = method is Method.LORA
         epochs = self.lora_epochs if lora else self.full_epochs
         if rows > 0:
@@ -87,8 +84,7 @@ class RecipeGrid:
             batch_size=self.batch_size,
             lora_rank=self.lora_rank,
         )
-        plain = Recipe(hyperparameters, Strategy(method))
-        return plain if lora else self.kept(plain)
+        return Recipe(hyperparameters, Strategy(method))
 
     def around(self, lead: Recipe, steps: Sequence[Step]) -> Iterator[Recipe]:
         """The lead changed by each step, within the ranges; best guesses first."""
@@ -97,9 +93,9 @@ class RecipeGrid:
             yield self.kept(stepped, orders=step.keep) if step.keep else stepped
 
     def with_blends(self, recipe: Recipe) -> Iterator[Recipe]:
-        """The recipe and, where it is held to its parent, its blends: one training makes all."""
+        """The recipe and its blends with the parent, of whole weights: one training makes all."""
         yield recipe
-        if recipe.strategy.congruence and recipe.strategy.method is Method.FULL:
+        if recipe.strategy.method is Method.FULL:
             for share in self.blends:
                 yield replace(recipe, strategy=replace(recipe.strategy, blended=share))
 
