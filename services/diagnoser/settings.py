@@ -42,8 +42,8 @@ class DiagnoserSettings(ChatSettings, ServiceSettings):
     )
     loaned_rows: Annotated[int, Field(ge=0)] = Field(
         default=160,
-        description="More passing traces, at most half, that the gate measures candidates with; "
-        "what is admitted without them learns them too.",
+        description="More passing traces, at most a quarter, that the gate measures candidates "
+        "with; what is admitted without them learns them too.",
     )
     max_failures: Annotated[int, Field(ge=10)] = Field(
         default=100_000, description="Most failures one diagnosis looks at; the newest are taken."

@@ -8,6 +8,8 @@ from services.controller.domain.decision import Iterate, Move, Promote, Stop
 from services.controller.domain.outcome import preferred
 from services.controller.domain.policy import decide
 from services.controller.domain.run import Run
+from shared.domain.evaluation import Regressed, TrafficGain
+from shared.domain.pipeline import Method
 from tests.unit.run_builders import LIMITS, START, Result, a_run, iterated, recorded
 
 REFIT = Budget(iterations=50, minutes=1000, refit=True)
@@ -43,6 +45,39 @@ def test_what_breaks_too_much_once_more_leaves_its_twin_to_be_promoted() -> None
     end = decide(run, limits=LIMITS, budget=REFIT, now=START)
     assert isinstance(end, Promote)
     assert end.admission.candidate in again.twins
+
+
+def helping(run: Run, gain: float) -> Run:
+    """Every verdict says so of traffic as a whole."""
+    last = run.iterations[-1]
+    told = [
+        replace(
+            one,
+            verdict=replace(
+                one.verdict,
+                report=replace(one.report, traffic=TrafficGain(gain + one.report.score, gain)),
+            ),
+        )
+        for one in last.judged
+        if one.report and isinstance(one.verdict, Regressed)
+    ]
+    return replace(run, iterations=(*run.iterations[:-1], replace(last, judged=tuple(told))))
+
+
+def test_what_helps_traffic_though_it_broke_too_much_may_learn_what_was_held_out() -> None:
+    refused = recorded(a_run(), Result(70, broken=3), Result(80, broken=3))
+    two = replace(REFIT, iterations=2)
+    again = decide(helping(refused, 0.01), limits=LIMITS, budget=two, now=START)
+    assert isinstance(again, Iterate)
+    assert again.move is Move.REFIT
+    assert {one.recipe.strategy.method for one in again.twins} == {Method.FULL}
+    no_help = decide(helping(refused, -0.9), limits=LIMITS, budget=two, now=START)
+    assert isinstance(no_help, Iterate)
+    assert no_help.move is not Move.REFIT
+    kept = recorded(iterated(helping(refused, 0.01), again), Result(80, broken=2))
+    assert isinstance(decide(kept, limits=LIMITS, budget=two, now=START), Promote)
+    still = recorded(iterated(helping(refused, 0.01), again), Result(80, broken=3))
+    assert isinstance(decide(still, limits=LIMITS, budget=two, now=START), Stop)
 
 
 def test_nothing_is_trained_once_more_without_time_or_without_an_admission() -> None:

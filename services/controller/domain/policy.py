@@ -17,13 +17,14 @@ from services.controller.domain.budget import (
 from services.controller.domain.decision import Decision, Iterate, Move, Promote, Stop
 from services.controller.domain.graph import read_graph
 from services.controller.domain.moves import DataGrid, RecipeGrid
-from services.controller.domain.outcome import preferred
+from services.controller.domain.outcome import Judged, preferred
 from services.controller.domain.run import Run
 from services.controller.domain.search import SearchPolicy, next_plan
-from shared.domain.evaluation import Limits
+from shared.domain.evaluation import Limits, Regressed
 from shared.domain.lineage import DeployedModel
 from shared.domain.pipeline import Method
 from shared.errors import BadInput
+from shared.events import Candidate
 
 # The best of several by fewer held-out failures is mostly the luckiest.
 TELLING = 30
@@ -85,20 +86,28 @@ def decide(
 ) -> Decision:
     """How a run goes on after its last verdicts. Raises BadInput when no decision is due.
 
-    What is to be promoted may first be trained once more, with the held-out failures.
+    What is to be promoted, or nearly was, may first be trained once more, with all that was held
+    out.
     """
     if not run.decision_due:
         raise BadInput(f"run {run.id} awaits no decision: record its iteration's verdicts first")
     if run.iterations[-1].move is Move.REFIT:
-        learned = "it learned its held-out failures too"
-        refused = "with its held-out failures it was refused, so without them"
+        learned = "it learned what was held out too"
+        refused = "with what was held out it was refused"
         return settle(run, learned if run.iterations[-1].admitted else refused)
     found = _searched(run, limits, budget, now, recipes=recipes, data=data, search=search)
     if not refit_fits(run, budget, now):
         return found
-    if isinstance(found, Iterate) and run.admitted and iterations_left(run, budget) == 1:
+    last = iterations_left(run, budget) == 1
+    if isinstance(found, Iterate) and run.admitted and last:
         found = settle(run, "the last iteration is kept for what was held out")
-    return (_refitted(run, found) or found) if isinstance(found, Promote) else found
+    if isinstance(found, Promote):
+        return _refitted(run, found.admission.candidate, found.reason) or found
+    best = promising(run)
+    if best is not None and (last or isinstance(found, Stop)):
+        reason = f"nothing was admitted, but {best.candidate.name} helps traffic as a whole"
+        return _refitted(run, best.candidate, reason) or found
+    return found
 
 
 def _searched(
@@ -136,24 +145,41 @@ def settle(run: Run, why: str) -> Promote | Stop:
     return Promote(best, f"{why}; best admitted candidate, score {best.score:.3f}")
 
 
-def _refitted(run: Run, promote: Promote) -> Iterate | None:
-    """The recipe of what was admitted, on its data and the failures that it was measured on.
+def promising(run: Run) -> Judged | None:
+    """Of what breaks too much of the regression set the one that helps traffic most, if any does.
+
+    It learned without the rows that it was measured on. With them it may keep more, and the gate
+    will ask the regression set of it anew, which neither ever learns.
+    """
+    if run.admitted:
+        return None
+    helping = [
+        (report.traffic.mean, judged.candidate.id, judged)
+        for outcome in run.iterations
+        for judged in outcome.judged
+        if isinstance(judged.verdict, Regressed)
+        and (report := judged.verdict.report).traffic
+        and report.traffic.at_least > 0
+        and report.heldout.right_after > report.heldout.right_before
+    ]
+    return max(helping)[-1] if helping else None
+
+
+def _refitted(run: Run, candidate: Candidate, why: str) -> Iterate | None:
+    """The recipe of a candidate, on its data and the rows that it was measured on.
 
     They are what teaches most; the score stays that of their twins, which never saw them.
     """
-    admission = promote.admission
-    if admission.verdict.report.heldout.total == 0:
-        return None
     # One training gives the blends too: one of them may keep what another breaks.
-    node = read_graph(run).made(admission.candidate.id)
-    if node is None:
+    node = read_graph(run).made(candidate.id)
+    if node is None or not any(j.report and j.report.heldout.total for j in node.judged):
         return None
     twins = tuple(judged.candidate for judged in node.judged)
     return Iterate(
         replace(node.data, heldout=True),
         tuple(twin.recipe for twin in twins),
         Move.REFIT,
-        f"{promote.reason}; once more, with the held-out failures",
+        f"{why}; once more, with what was held out",
         origins=((node.name,),),
         twins=twins,
     )

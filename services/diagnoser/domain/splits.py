@@ -10,10 +10,10 @@ from shared.domain.traces import JudgedTrace
 
 Traces = list[JudgedTrace]
 
-# Guarded passes are never trained on: at most an eighth is kept for that. Half of what is left may
-# be measured first and learned later.
+# Guarded passes are never trained on: at most an eighth is kept for that. A quarter of what is left
+# may be measured first and learned later: what learns without many of them breaks more of them.
 _PLENTY = 8
-_LENT = 2
+_LENT = 4
 
 
 def split_failures(
@@ -70,10 +70,10 @@ def measured_passes(
     """Passing traces to keep right for good, and those to measure with before they are learned.
 
     Guarded are ``share`` (0.3 to 1.0) of the held-out failures' number, at least ``least`` where
-    traffic has plenty, so that few failures are guarded too. ``on_loan`` more, at most half of what
-    is left, show what a candidate breaks in traffic. Labels take turns, so each is present before
-    any is present twice more than another. No two are near-duplicates of each other, none is one of
-    a repaired failure. Fewer when traffic has fewer.
+    traffic has plenty, so that few failures are guarded too. ``on_loan`` more, at most a quarter of
+    what is left, show what a candidate breaks in traffic. Labels take turns, so each is present
+    before any is present twice more than another. No two are near-duplicates of each other, none is
+    one of a repaired failure. Fewer when traffic has fewer.
     """
     if not 0.3 <= share <= 1.0:
         raise ValueError(f"share={share}: the regression set is 0.3 to 1.0 of the failure set")
