@@ -73,7 +73,7 @@ async def test_nothing_is_trained_on_what_the_gate_asks(house: House) -> None:
     trained = load_rows(house.artifacts.get(event.training_set), TrainingRow)
     asked = load_rows(house.artifacts.get(event.evaluation_set), EvalRow)
     assert not {row.text for row in trained} & {row.text for row in asked}
-    # Once more, with the held-out failures: what was guarded stays untouched.
+    # Once more, with what was held out: what was guarded stays untouched.
     relearned = {r.text for r in load_rows(house.artifacts.get(again.training_set), TrainingRow)}
     assert {row.text for row in asked if row.part is EvalPart.HELDOUT} <= relearned
     assert not relearned & {row.text for row in asked if row.part is EvalPart.REGRESSION}

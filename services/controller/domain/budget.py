@@ -18,7 +18,7 @@ class Budget:
 
     ``trainings`` counts configurations, ``gpu_seconds`` the time of models in training and
     inference, ``money`` that time at ``hour_price``. Minutes are from the run's start. ``refit``:
-    whether what was admitted may be trained once more, with the held-out failures.
+    whether a candidate may be trained once more, with what was held out.
     """
 
     iterations: int = 2

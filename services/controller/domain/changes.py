@@ -27,7 +27,7 @@ def composed(data: DataSpec) -> str:
     """What D aims at, in a line."""
     parts = [f"{name} {getattr(data, name):.0%}" for name in _SHARES if getattr(data, name)]
     extra = [f"{data.surgical} more for each pattern"] if data.surgical else []
-    held = ["with the held-out failures"] if data.heldout else []
+    held = ["with what was held out"] if data.heldout else []
     return ", ".join([f"{data.size} rows", *parts, *extra, *held])
 
 

@@ -53,7 +53,7 @@ class Iterate:
 
     ``origins``: for each training the pipelines of the run that it was made from, by their names in
     its graph; empty for the first iteration, which is made from what is deployed. ``twins``:
-    candidates whose recipes are trained again, with the held-out failures.
+    candidates whose recipes are trained again, with what was held out.
     """
 
     data: DataSpec

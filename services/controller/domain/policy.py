@@ -136,7 +136,7 @@ def _searched(
 def settle(run: Run, why: str) -> Promote | Stop:
     """End with what there is: the best admitted candidate of all iterations, or nothing.
 
-    One that was trained again with the held-out failures stands for its twin.
+    One that was trained again with what was held out stands for its twin.
     """
     again = [one for o in run.iterations if o.move is Move.REFIT for one in o.admitted]
     best = preferred(again or run.admitted)
