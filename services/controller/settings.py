@@ -53,8 +53,9 @@ class ControllerSettings(ServiceSettings):
     )
     refit: bool = Field(
         default=True,
-        description="The last iteration trains what was admitted once more, with the held-out "
-        "failures too, and it is gated again. Its score stays that of the one that never saw them.",
+        description="The last iteration trains what was admitted, or helped traffic and broke too "
+        "much, once more with what was held out, and it is gated again. Its score on those rows "
+        "stays that of the one that never saw them.",
     )
     larger_bases: str = Field(
         default="",
