@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.domain.pipeline import Supervision
+
 
 class Extractor(StrEnum):
     """What of a model's text is its answer.
@@ -61,9 +63,9 @@ class AnswerForm:
     """How answers of a generation task are scored and asked for.
 
     An answer is right when its score is at least ``threshold``. ``chat_template``: ``own``, a name
-    in ``TEMPLATES`` or Jinja text. ``system_prompt`` is what production says before every request,
-    and where π starts. ``answer_tokens``: the longest answer, reasoning included; with the prompt
-    at most ``max_tokens``.
+    in ``TEMPLATES`` or Jinja text. ``system_prompt`` is what production says before every request;
+    with ``supervision`` it is where π starts. ``answer_tokens``: the longest answer, reasoning
+    included; with the prompt at most ``max_tokens``.
     """
 
     scorer: Scorer = Scorer.EXACT
@@ -71,6 +73,7 @@ class AnswerForm:
     threshold: float = 0.5
     chat_template: str = OWN
     system_prompt: str = ""
+    supervision: Supervision = Supervision.DIRECT
     answer_tokens: int = 64
     max_tokens: int = 512
 
@@ -86,6 +89,13 @@ class AnswerForm:
             raise ValueError(
                 f"chat_template={self.chat_template!r}: give {OWN}, {', '.join(TEMPLATES)} "
                 "or Jinja text"
+            )
+
+        reasons = self.supervision is Supervision.CHAIN_OF_THOUGHT
+        if reasons and self.extractor in (Extractor.WHOLE, Extractor.CODE):
+            raise ValueError(
+                f"extractor={self.extractor} with {self.supervision}: the reasoning would count as "
+                "answer, give an extractor that looks behind the mark"
             )
 
     @property

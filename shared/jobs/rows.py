@@ -12,11 +12,15 @@ from shared.ports import ArtifactStore
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row; ``target`` is None where the file is not for training."""
+    """One row; ``target`` is None where the file is not for training.
+
+    ``rationale`` is empty where nobody wrote the reasoning down.
+    """
 
     id: str
     text: str
     target: str | None = None
+    rationale: str = ""
 
 
 def read_rows(artifacts: ArtifactStore, ref: ArtifactRef, *, keys: Sequence[str]) -> list[Row]:
@@ -36,4 +40,6 @@ def _row(line: str, place: str, keys: Sequence[str]) -> Row:
         raise BadInput(f"{place}: not a JSON object with {', '.join(keys)} ({error!r})") from error
     if wrong := [key for key, value in values.items() if not isinstance(value, str)]:
         raise BadInput(f"{place}: {wrong[0]}={values[wrong[0]]!r} must be a string")
-    return Row(values.get("id", ""), values["text"], values.get("target"))
+    return Row(
+        values.get("id", ""), values["text"], values.get("target"), found.get("rationale") or ""
+    )

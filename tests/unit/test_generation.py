@@ -1,12 +1,17 @@
 """What is right, wrong and common among answers that a language model writes."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from services.controller.domain.moves import PROTECTING, RecipeGrid
 from shared.domain.answer_form import ANSWER_MARK, AnswerForm, Extractor, Scorer
 from shared.domain.answer_scores import extract, rouge_l, rouge_n, score, token_f1
+from shared.domain.pipeline import Hyperparameters, Method, Recipe, Strategy, Supervision
+from shared.domain.rows import Row, dump_rows, load_rows
 from shared.domain.tasks import UNREADABLE, Task, TaskKind
 from shared.tasks import behaviour
 from shared.tasks.generation import ANSWER, LONG, NUMBER, OTHER, PARTLY, SHORT
@@ -41,6 +46,7 @@ def test_tasks_stored_before_forms_and_those_with_them_read_alike() -> None:
         (lambda: AnswerForm(answer_tokens=64, max_tokens=64), "leaves room for its prompt"),
         (lambda: AnswerForm(chat_template="gemini"), "'gemini'"),
         (lambda: task("B", "A"), "sorted"),
+        (lambda: AnswerForm(supervision=Supervision.CHAIN_OF_THOUGHT), "behind the mark"),
     ],
 )
 def test_a_form_that_cannot_be_is_refused(make: object, said: str) -> None:
@@ -159,3 +165,39 @@ def test_scores_lie_between_nothing_and_the_target_itself(
     assert token_f1(output, target) == token_f1(target, output)
     if scorer in (Scorer.EXACT, Scorer.WORDS) and target:
         assert score(target, target, AnswerForm(scorer)) == 1
+
+
+def test_recipes_from_before_prompts_and_supervision_keep_their_digest() -> None:
+    h = Hyperparameters("base", 1e-3)
+    before = Recipe(h, Strategy())
+    assert before.digest == "514ce6c375d60121e5380f74adafd9b05ce587effa1ce142bc20de33e738f4c6"
+    asked = Recipe(replace(h, system_prompt="Be brief."), Strategy())
+    reasoned = Recipe(h, Strategy(supervision=Supervision.CHAIN_OF_THOUGHT))
+    assert len({before.digest, asked.digest, reasoned.digest}) == 3
+    assert reasoned.name.endswith(" chain of thought")
+
+
+def test_rows_without_a_rationale_are_written_as_before() -> None:
+    bare, reasoned = Row("1", "2+2", "4"), Row("1", "2+2", "4", "Two and two.")
+    assert dump_rows([bare]) == b'{"id": "1", "target": "4", "text": "2+2"}\n'
+    assert load_rows(dump_rows([bare, reasoned]), Row) == [bare, reasoned]
+
+
+def test_a_model_that_writes_starts_with_its_task_s_prompt_and_learns_from_targets_alone() -> None:
+    form = AnswerForm(
+        extractor=Extractor.NUMBER,
+        system_prompt="Count.",
+        supervision=Supervision.CHAIN_OF_THOUGHT,
+        max_tokens=300,
+    )
+    grid = RecipeGrid().for_task(Task(TaskKind.GENERATION, (), form))
+    for method in Method:
+        first = grid.first("base", method)
+        assert first.hyperparameters.system_prompt == "Count."
+        assert first.hyperparameters.max_tokens == 300
+        assert first.strategy == Strategy(method, supervision=Supervision.CHAIN_OF_THOUGHT)
+        assert list(grid.with_blends(first)) == [first]
+        for recipe in grid.around(first, PROTECTING):
+            assert recipe.strategy.congruence == 0
+            assert recipe.strategy.supervision is Supervision.CHAIN_OF_THOUGHT
+    assert RecipeGrid().for_task(Task(TaskKind.NER, ("city",))) == RecipeGrid()

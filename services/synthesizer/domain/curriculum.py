@@ -174,7 +174,7 @@ class _Draft:
     def _row(self, at: int, role: Role, reason: str) -> TrainingRow:
         row = self._material.pool[at]
         source = PASS if at < self._material.passes else PARENT
-        return TrainingRow(row.id, row.text, row.target, role, source, reason)
+        return TrainingRow(row.id, row.text, row.target, role, source, reason, row.rationale)
 
     def _replayed(self, at: int) -> str:
         of = "passing traffic" if at < self._material.passes else self._parent
