@@ -47,7 +47,7 @@ TEMPLATES = {
         "{% if message['role'] == 'assistant' %}Output: {{ message['content'] }}{{ eos_token }}"
         "{% elif message['role'] == 'system' %}{{ message['content'] }}\n\n"
         "{% else %}Input: {{ message['content'] }}\n{% endif %}{% endfor %}"
-        "{% if add_generation_prompt %}Output: {% endif %}"
+        "{% if add_generation_prompt %}Output:{% endif %}"
     ),
     "chatml": (
         "{{ bos_token }}{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
@@ -56,6 +56,13 @@ TEMPLATES = {
         "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     ),
 }
+
+
+def worded(target: str, rationale: str, supervision: Supervision) -> str:
+    """What a model is taught to write: the answer, or reasoning, where there is any, before it."""
+    if supervision is Supervision.DIRECT:
+        return target
+    return f"{rationale.strip()}\n{ANSWER_MARK} {target}".strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""Trained classifiers as folders: ``adapter.json`` beside a standard PEFT or Hugging Face layout.
+"""Trained models as folders: ``adapter.json`` beside a standard PEFT or Hugging Face layout.
 
 LoRA: ``adapter_config.json`` and ``adapter_model.safetensors``, as PEFT writes them.
-Full: ``config.json``, ``model.safetensors`` and the tokenizer, as transformers writes them.
+Full, and LoRA merged into its base: ``config.json``, ``model.safetensors`` and the tokenizer, as
+transformers writes them.
 """
 
 import json
@@ -18,7 +19,8 @@ from shared.domain.pipeline import Method, Recipe
 from shared.domain.tasks import Task
 from shared.errors import BadInput
 from shared.jobs.base_models import base_digest, base_folder
-from shared.jobs.classifiers import Tokenizer, load_tokenizer, new_classifier
+from shared.jobs.classifiers import Tokenizer, load_tokenizer
+from shared.jobs.models import new_model
 from shared.ports import ArtifactStore
 
 ADAPTER = "adapter.json"
@@ -31,7 +33,8 @@ class Adapter(BaseModel):
     """``adapter.json``: what the weights beside it are, and what they were made from.
 
     A checkpoint that was trained elsewhere has no recipe and no training set of ours. An entity is
-    named when its probability is at least ``threshold``, 0 to 1.
+    named when its probability is at least ``threshold``, 0 to 1. ``merged``: whole weights, though
+    its method trained an adapter.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -44,16 +47,31 @@ class Adapter(BaseModel):
     recipe: Recipe | None = None
     training_set: ArtifactRef | None = None
     threshold: float = 0.0
+    merged: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether all weights lie here, and none are taken from the base."""
+        return self.merged or self.method is Method.FULL
 
     @property
     def max_tokens(self) -> int:
-        """Tokens of an input that the model reads; the rest is cut."""
-        return self.recipe.hyperparameters.max_tokens if self.recipe else FOREIGN_MAX_TOKENS
+        """Tokens of an input that the model reads, and of what it writes to it; the rest is cut."""
+        if self.recipe:
+            return self.recipe.hyperparameters.max_tokens
+        return self.task.form.max_tokens if self.task.form else FOREIGN_MAX_TOKENS
+
+    @property
+    def system_prompt(self) -> str:
+        """What stands before every request of a model that writes."""
+        if self.recipe:
+            return self.recipe.hyperparameters.system_prompt
+        return self.task.form.system_prompt if self.task.form else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A classifier ready for inference, LoRA merged into the base."""
+    """A model ready for inference, LoRA merged into the base."""
 
     adapter: Adapter
     model: torch.nn.Module
@@ -81,11 +99,21 @@ def save(
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         model.save_pretrained(folder)
-        if adapter.method is Method.FULL:
+        if adapter.whole:
             tokenizer.save_pretrained(folder)
         files = {file.name: file.read_bytes() for file in folder.iterdir() if _kept(file)}
     files[ADAPTER] = adapter.model_dump_json(indent=1).encode()
     return artifacts.put_folder(files, name=name)
+
+
+def merge(artifacts: ArtifactStore, ref: ArtifactRef, *, name: str) -> ArtifactRef:
+    """The same model with its adapter merged into the base, for servers that load whole weights.
+
+    Merged in float32, however the training held its frozen weights. Raises as ``load``.
+    """
+    found = load(artifacts, ref)
+    adapter = found.adapter.model_copy(update={"merged": True})
+    return save(artifacts, adapter, found.model, found.tokenizer, name=name)
 
 
 def load(artifacts: ArtifactStore, ref: ArtifactRef) -> Loaded:
@@ -96,8 +124,8 @@ def load(artifacts: ArtifactStore, ref: ArtifactRef) -> Loaded:
         folder = Path(scratch)
         for name, data in files.items():
             (folder / name).write_bytes(data)
-        if adapter.method is Method.FULL:
-            return Loaded(adapter, new_classifier(folder, adapter.task), load_tokenizer(folder))
+        if adapter.whole:
+            return Loaded(adapter, new_model(folder, adapter.task), load_tokenizer(folder))
         return _load_lora(adapter, folder, ref)
 
 
@@ -110,7 +138,7 @@ def _load_lora(adapter: Adapter, folder: Path, ref: ArtifactRef) -> Loaded:
             f"adapter {ref}: was trained on {adapter.base_model} {adapter.base_sha256[:12]}…, "
             f"but here that is {found[:12]}…: install the same base weights"
         )
-    model = PeftModel.from_pretrained(new_classifier(base, adapter.task), str(folder))
+    model = PeftModel.from_pretrained(new_model(base, adapter.task), str(folder))
     merged: torch.nn.Module = model.merge_and_unload()  # pyright: ignore[reportCallIssue]
     return Loaded(adapter, merged, load_tokenizer(base))
 
@@ -125,4 +153,4 @@ def _described(files: dict[str, bytes], ref: ArtifactRef) -> Adapter:
 
 
 def _kept(file: Path) -> bool:
-    return file.suffix in (".safetensors", ".json", ".txt", ".model")
+    return file.suffix in (".safetensors", ".json", ".txt", ".model", ".jinja")

@@ -1,9 +1,9 @@
 """What a training teaches: token ids, and the loss of a model's answers on them.
 
-One lesson for each head: labels of whole texts, or tags of words.
+One lesson for each head: labels of whole texts, tags of words, or written answers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,11 +14,13 @@ from shared.domain.entities import read_answer
 from shared.domain.pipeline import Recipe
 from shared.domain.tasks import Head, Task
 from shared.errors import BadInput
-from shared.jobs.classifiers import Tokenizer, encode
+from shared.jobs.batches import within_memory
+from shared.jobs.classifiers import Tokenizer, encode, padded
 from shared.jobs.congruence import loss_sum
 from shared.jobs.heads import has_pooler, start_at_class_means, start_at_discriminant
 from shared.jobs.rows import Row
 from shared.jobs.words import Window, windows, words_of
+from shared.jobs.writing import answer_lesson
 from shared.tasks import behaviour
 
 # The parent's probabilities: [rows, labels] for texts, [words, tags] of each row for words.
@@ -31,6 +33,14 @@ class Lesson(Protocol):
     @property
     def ids(self) -> Sequence[list[int]]:
         """Token ids of each item."""
+        ...
+
+    def passes(self, batch: Sequence[int], *, tokens: int, on: torch.device) -> Iterator[list[int]]:
+        """A batch in passes of at most so many tokens, padded; a longer item stands alone."""
+        ...
+
+    def inputs(self, part: Sequence[int], *, on: torch.device) -> dict[str, Any]:
+        """What the model is called with for these items."""
         ...
 
     def loss(self, logits: torch.Tensor, part: list[int]) -> torch.Tensor:
@@ -52,7 +62,10 @@ def prepare(
     on: torch.device,
 ) -> Lesson:
     """The lesson of these rows. Raises BadInput naming a target that the task does not have."""
-    if behaviour(task).head is Head.WORDS:
+    head = behaviour(task).head
+    if head is Head.NEXT:
+        return answer_lesson(rows, task, recipe, tokenizer)
+    if head is Head.WORDS:
         return _of_words(rows, task, recipe, tokenizer, soft=soft, on=on)
     return _of_texts(rows, task, recipe, tokenizer, soft=soft, on=on)
 
@@ -66,6 +79,12 @@ class TextLesson:
     soft: torch.Tensor | None
     weight: float
     pad: int
+
+    def passes(self, batch: Sequence[int], *, tokens: int, on: torch.device) -> Iterator[list[int]]:
+        return within_memory(batch, self.ids, tokens=tokens)
+
+    def inputs(self, part: Sequence[int], *, on: torch.device) -> dict[str, Any]:
+        return dict(padded([self.ids[i] for i in part], pad=self.pad, on=on))
 
     def loss(self, logits: torch.Tensor, part: list[int]) -> torch.Tensor:
         soft = None if self.soft is None else self.soft[part]
@@ -93,6 +112,12 @@ class WordLesson:
     @property
     def ids(self) -> Sequence[list[int]]:
         return [part.ids for part in self.parts]
+
+    def passes(self, batch: Sequence[int], *, tokens: int, on: torch.device) -> Iterator[list[int]]:
+        return within_memory(batch, self.ids, tokens=tokens)
+
+    def inputs(self, part: Sequence[int], *, on: torch.device) -> dict[str, Any]:
+        return dict(padded([self.ids[i] for i in part], pad=self.pad, on=on))
 
     def loss(self, logits: torch.Tensor, part: list[int]) -> torch.Tensor:
         read = torch.cat([logits[at, self.parts[i].heads] for at, i in enumerate(part)])

@@ -30,7 +30,7 @@ def trainable(model: Any, recipe: Recipe) -> Any:
     rank = recipe.hyperparameters.lora_rank
     layers, whole = _adapted(model)
     config = LoraConfig(
-        task_type="TOKEN_CLS" if _tags_words(model) else "SEQ_CLS",
+        task_type=_kind(model),
         r=rank,
         lora_alpha=2 * rank,
         lora_dropout=0.0,
@@ -38,6 +38,13 @@ def trainable(model: Any, recipe: Recipe) -> Any:
         modules_to_save=whole,
     )
     return _narrowed(get_peft_model(model, config))
+
+
+def _kind(model: Any) -> str:
+    """What PEFT calls such a model."""
+    if model.can_generate():
+        return "CAUSAL_LM"
+    return "TOKEN_CLS" if _tags_words(model) else "SEQ_CLS"
 
 
 def _adapted(model: Any) -> tuple[str | list[str], list[str] | None]:
@@ -69,7 +76,11 @@ def _narrowed(model: Any) -> Any:
     with mixed_precision(model.device):
         if not torch.is_autocast_enabled(model.device.type):
             return model
+    # Word embeddings may be tied to the head that writes; they stay as they are.
+    writer = model.get_base_model().get_output_embeddings()
     for module in model.modules():
+        if module is writer:
+            continue
         if isinstance(module, torch.nn.Linear) and not module.weight.requires_grad:
             module.to(torch.bfloat16)
     return model
