@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.bio import OUTSIDE, bio_tags, entity_type
 from shared.domain.pipeline import Method
@@ -12,7 +14,11 @@ from shared.domain.tasks import Task, TaskKind
 from shared.errors import BadInput
 from shared.ports import ArtifactStore
 
-KEPT = (".safetensors", ".json", ".txt", ".model")
+KEPT = (".safetensors", ".json", ".txt", ".model", ".jinja")
+# How a model that writes is asked and scored, beside its weights.
+FORM = "task.json"
+
+_TASK = TypeAdapter(Task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +31,13 @@ class ImportedCheckpoint:
 def import_checkpoint(
     artifacts: ArtifactStore, folder: Path, *, name: str, base_model: str | None
 ) -> ImportedCheckpoint:
-    """Store a classifier of texts or of words. Raises BadInput saying which file is wrong.
+    """Store a model that classifies texts or words, or writes. Raises BadInput naming a wrong file.
 
     LoRA: ``adapter_config.json``, ``adapter_model.safetensors`` and ``labels.json`` (the labels in
     the head's order, sorted; BIO tags name entities). Full: ``config.json`` with ``id2label``,
-    ``model.safetensors`` and the tokenizer. A folder with our ``adapter.json`` is taken as it is.
-    Pickles are refused.
+    ``model.safetensors`` and the tokenizer. A causal language model has ``task.json`` in place of
+    labels: ``form`` and, where answers are few, ``labels``. A folder with our ``adapter.json`` is
+    taken as it is. Pickles are refused.
     """
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder: give the checkpoint's folder")
@@ -40,7 +47,7 @@ def import_checkpoint(
         raise BadInput(f"{folder} holds no .safetensors file: save the checkpoint in that format")
     described = _ours(files) or _described(files, folder, base_model)
     files["adapter.json"] = json.dumps(described, indent=1).encode()
-    task = Task(TaskKind(described["task"]["kind"]), tuple(described["task"]["labels"]))
+    task = _TASK.validate_python(described["task"])
     ref = artifacts.put_folder(files, name=name)
     return ImportedCheckpoint(ref, task, described["base_model"])
 
@@ -54,12 +61,12 @@ def _described(files: dict[str, bytes], folder: Path, base_model: str | None) ->
         method = Method.LORA
         config = _json(files, "adapter_config.json", folder)
         base = base_model or config.get("base_model_name_or_path")
-        labels: list[str] = _json(files, "labels.json", folder)
+        writes = config.get("task_type") == "CAUSAL_LM"
     else:
         method, base = Method.FULL, base_model
-        numbered: dict[str, str] = _json(files, "config.json", folder).get("id2label", {})
-        labels = [numbered[key] for key in sorted(numbered, key=int)]
-    task = _task(labels, folder)
+        config = _json(files, "config.json", folder)
+        writes = any(name.endswith(_WRITERS) for name in config.get("architectures") or ())
+    task = _written(files, folder) if writes else _task(_labels(files, folder), folder)
     if not base:
         raise BadInput(
             f"{folder} does not say what it was trained from: name the base model with "
@@ -67,10 +74,32 @@ def _described(files: dict[str, bytes], folder: Path, base_model: str | None) ->
         )
     return {
         "format": 1,
-        "task": {"kind": task.kind.value, "labels": task.labels},
+        "task": _TASK.dump_python(task, mode="json"),
         "base_model": base,
         "method": method.value,
     }
+
+
+_WRITERS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+
+
+def _labels(files: dict[str, bytes], folder: Path) -> list[str]:
+    """The labels or tags of a head, in its order."""
+    if "adapter_config.json" in files:
+        return _json(files, "labels.json", folder)
+    numbered: dict[str, str] = _json(files, "config.json", folder).get("id2label", {})
+    return [numbered[key] for key in sorted(numbered, key=int)]
+
+
+def _written(files: dict[str, bytes], folder: Path) -> Task:
+    """The task that a model which writes declares; answers are free and exact without a word."""
+    told = json.loads(files.get(FORM, b"{}"))
+    try:
+        return _TASK.validate_python({"labels": ()} | told | {"kind": TaskKind.GENERATION})
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        place = ".".join(map(str, wrong["loc"]))
+        raise BadInput(f"{folder / FORM}: {place} {wrong['msg']}") from None
 
 
 def _task(labels: list[str], folder: Path) -> Task:

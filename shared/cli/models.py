@@ -40,7 +40,8 @@ def register(
     training_set: Annotated[
         Path | None,
         typer.Option(
-            help="JSONL it was trained on, for replay: text and label, or tokens and tags."
+            help="JSONL it was trained on, for replay: text and label, tokens and tags, "
+            "or prompt and answer."
         ),
     ] = None,
     evaluation_set: Annotated[
@@ -51,7 +52,7 @@ def register(
         typer.Option(help="URL the model answers at, such as http://host:8200/v1, for probes."),
     ] = None,
 ) -> None:
-    """Register a classifier of texts or of words that is in production: PEFT or Hugging Face."""
+    """Register a model in production that classifies or writes: PEFT or Hugging Face layout."""
     artifacts = FsspecArtifacts(client_settings().artifacts_uri)
     imported = import_checkpoint(artifacts, adapter, name=name, base_model=base_model)
     training = stored_rows(artifacts, training_set, imported.task)
@@ -124,22 +125,30 @@ def _rows(file: Path, task: Task) -> list[Row]:
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         place = f"{file}:{number}"
         try:
-            text, answer = _read(json.loads(line), task, place)
+            row = json.loads(line)
+            text, answer = _read(row, task, place)
         except (json.JSONDecodeError, KeyError, TypeError):
             raise BadInput(f"{place}: want {_FORMS[behaviour(task).head]} on each line") from None
         if objection := behaviour(task).objection(answer, task, text):
             raise BadInput(f"{place}: {objection} of the model")
-        rows.append(Row(derive_id("row", text, answer), text, answer))
+        rationale = str(row.get("rationale") or "")
+        rows.append(Row(derive_id("row", text, answer), text, answer, rationale))
     return rows
 
 
-_FORMS = {Head.TEXT: '{"text": …, "label": …}', Head.WORDS: '{"tokens": […], "tags": […]}'}
+_FORMS = {
+    Head.TEXT: '{"text": …, "label": …}',
+    Head.WORDS: '{"tokens": […], "tags": […]}',
+    Head.NEXT: '{"prompt": …, "answer": …}',
+}
 
 
 def _read(row: dict[str, Any], task: Task, place: str) -> tuple[str, str]:
     """(text, answer) of a row as its file writes it. Raises BadInput for tags that are not BIO."""
     if behaviour(task).head is Head.TEXT:
         return str(row["text"]), str(row["label"])
+    if behaviour(task).head is Head.NEXT:
+        return str(row["prompt"]), str(row["answer"])
     text, entities = from_tokens([*map(str, row["tokens"])], [*map(str, row["tags"])], row=place)
     return text, write_answer(entities, text)
 

@@ -7,6 +7,7 @@ import pytest
 
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.adapters.checkpoint_import import import_checkpoint
+from shared.domain.answer_form import AnswerForm, Extractor
 from shared.domain.tasks import Task, TaskKind
 from shared.errors import BadInput
 
@@ -57,6 +58,28 @@ def test_a_head_of_bio_tags_names_entities(tmp_path: Path) -> None:
     unsorted = full(tmp_path / "other", ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"])
     with pytest.raises(BadInput, match="not O, then B- and I- of each type in sorted order"):
         import_checkpoint(artifacts, unsorted, name="names", base_model=BASE)
+
+
+def test_a_causal_model_says_how_it_is_asked(tmp_path: Path) -> None:
+    artifacts = FsspecArtifacts((tmp_path / "store").as_uri())
+    form = {"extractor": "number", "chat_template": "plain", "system_prompt": "Count."}
+    files = {"config__json": {"architectures": ["LlamaForCausalLM"]}, "model__safetensors": b"w"}
+    folder = checkpoint(tmp_path / "model", task__json={"form": form}, **files)
+    taken = import_checkpoint(artifacts, folder, name="sums", base_model=BASE)
+    assert taken.task == Task(
+        TaskKind.GENERATION,
+        (),
+        AnswerForm(extractor=Extractor.NUMBER, chat_template="plain", system_prompt="Count."),
+    )
+    adapter = json.loads(artifacts.get_folder(taken.ref)["adapter.json"])
+    assert adapter["task"]["form"]["system_prompt"] == "Count."
+    lora = {"adapter_config__json": {"task_type": "CAUSAL_LM", "base_model_name_or_path": BASE}}
+    bare = checkpoint(tmp_path / "bare", adapter_model__safetensors=b"w", **lora)
+    taken = import_checkpoint(artifacts, bare, name="sums", base_model=None)
+    assert taken.task == Task(TaskKind.GENERATION, ())
+    wrong = checkpoint(tmp_path / "wrong", task__json={"form": {"scorer": "taste"}}, **files)
+    with pytest.raises(BadInput, match=r"task.json: form.*scorer"):
+        import_checkpoint(artifacts, wrong, name="sums", base_model=BASE)
 
 
 @pytest.mark.parametrize(

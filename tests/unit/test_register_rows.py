@@ -33,6 +33,15 @@ def test_tagged_tokens_become_a_text_and_its_entities(tmp_path: Path) -> None:
     )
 
 
+def test_prompts_and_answers_keep_their_rationale(tmp_path: Path) -> None:
+    artifacts = FsspecArtifacts((tmp_path / "store").as_uri())
+    line = '{"prompt": "2+2?", "answer": "4", "rationale": "Two and two."}'
+    ref = stored_rows(artifacts, written(tmp_path, line), Task(TaskKind.GENERATION, ()))
+    assert ref is not None
+    [row] = load_rows(artifacts.get(ref), Row)
+    assert (row.text, row.target, row.rationale) == ("2+2?", "4", "Two and two.")
+
+
 @pytest.mark.parametrize(
     ("task", "line", "said"),
     [
