@@ -54,9 +54,8 @@ ROWS = [Row(f.format(c), f.format(c), say) for f in FORMS for c, say in SEEN.ite
 WORDS = "be short Input Output : Answer ; red green amber blue stop now go wait a bit on the light"
 VOCABULARY = f"{WORDS} is it so".split()
 OWN = (
-    "{% for m in messages %}{{ 'so' if m['role'] == 'assistant' else m['role'] }} {{ m['content'] }} "
-    "<turn>{% endfor %}"
-    "{% if add_generation_prompt %}so{% endif %}"
+    "{% for m in messages %}{{ 'so' if m['role'] == 'assistant' else m['role'] }} "
+    "{{ m['content'] }} <turn>{% endfor %}{% if add_generation_prompt %}so{% endif %}"
 )
 
 
