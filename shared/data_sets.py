@@ -11,7 +11,7 @@ from itertools import count
 
 from shared.domain.near_duplicates import NearDuplicateIndex
 from shared.domain.rows import Row
-from shared.domain.tasks import Task
+from shared.domain.tasks import Head, Task
 from shared.errors import BadInput
 from shared.tasks import behaviour
 
@@ -57,8 +57,10 @@ def check_rows(rows: Sequence[PlacedRow], task: Task, source: str) -> None:
     """Rows that answer as the task asks. Raises BadInput naming the first that does not."""
     if not rows:
         raise BadInput(f"{source}: holds no rows: give at least one, or leave it out")
-    objection = behaviour(task).objection
+    objection, asked = behaviour(task).objection, behaviour(task).head is Head.NEXT
     for one in rows:
+        if asked and not one.row.text.strip():
+            raise BadInput(f"{one.place}: the prompt is empty: write it, or leave this row out")
         if len(one.row.text) > LONGEST_TEXT:
             raise BadInput(
                 f"{one.place}: the text has {len(one.row.text)} characters, more than "
@@ -76,7 +78,7 @@ def check_training(rows: Sequence[PlacedRow], task: Task, source: str) -> None:
     Beyond ``check_rows``: no text has two answers, no label a single example.
     """
     check_rows(rows, task, source)
-    _refuse_contradictions(rows)
+    _refuse_contradictions(rows, task)
     if behaviour(task).answers_are_labels:
         _refuse_lone_labels(rows)
 
@@ -84,7 +86,7 @@ def check_training(rows: Sequence[PlacedRow], task: Task, source: str) -> None:
 def check_evaluation(rows: Sequence[PlacedRow], task: Task, source: str) -> None:
     """Rows that all can be right at once. Raises BadInput naming the rows that prevent it."""
     check_rows(rows, task, source)
-    _refuse_contradictions(rows)
+    _refuse_contradictions(rows, task)
 
 
 def leaked(training: Sequence[PlacedRow], evaluation: Sequence[PlacedRow]) -> list[PlacedRow]:
@@ -111,16 +113,21 @@ def refuse_leaks(
     )
 
 
-def _refuse_contradictions(rows: Sequence[PlacedRow]) -> None:
+def _refuse_contradictions(rows: Sequence[PlacedRow], task: Task) -> None:
+    """Answers contradict each other when neither counts as right where the other is asked for."""
+    right = behaviour(task).is_right
     # Texts are compared as they are: case and signs may be what tells two labels apart.
     same: dict[str, list[PlacedRow]] = defaultdict(list)
     for one in rows:
         same[one.row.text.strip()].append(one)
-    several = [group for group in same.values() if len({one.row.target for one in group}) > 1]
+    several = [
+        (group[0], other)
+        for group in same.values()
+        if (other := next((o for o in group if not right(o.row.target, group[0].row.target)), None))
+    ]
     if not several:
         return
-    first = several[0][0]
-    other = next(one for one in several[0] if one.row.target != first.row.target)
+    first, other = several[0]
     raise BadInput(
         f"{first.place} and {other.place}: the same text {_quote(first.row.text)} is answered "
         f"{_quote(first.row.target)} and {_quote(other.row.target)}"

@@ -83,7 +83,7 @@ class Snapshots:
             trusted=self._trusted(snapshot.deployed),
             vectors=self._matrix(embedded.embeddings),
             probabilities=self._matrix(probabilities) if probabilities else None,
-            kind=snapshot.deployed.task.kind,
+            behaviour=behaviour(snapshot.deployed.task),
         )
 
     def earlier_texts(self, snapshot: Snapshot) -> list[str]:

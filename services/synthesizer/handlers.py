@@ -105,7 +105,7 @@ class SynthesizerHandlers:
             event.data,
             evaluation_texts=inputs.measured,
             parent=f"training set of version {event.deployed.version.number}",
-            kind=event.deployed.task.kind,
+            task=behaviour(event.deployed.task),
         )
         if not behaviour(event.deployed.task).answers_are_labels:
             return await asyncio.to_thread(self._finished, event, inputs.measured, curriculum)

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.adapters.safetensors_header import check_head
+from pydantic import TypeAdapter
+
+from shared.adapters.checkpoint_files import check_tokenizer, read_json, read_object, texts
+from shared.adapters.safetensors_header import check_adapter, check_head, check_writer
+from shared.adapters.writer_import import FORM, check_writes, declared
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.bio import OUTSIDE, bio_tags, entity_type
 from shared.domain.pipeline import Method
@@ -15,19 +19,14 @@ from shared.errors import BadInput
 from shared.ports import ArtifactStore
 from shared.tasks import behaviour
 
-KEPT = (".safetensors", ".json", ".txt", ".model")
-
-_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", ".model")
+KEPT = (".safetensors", ".json", ".txt", ".model", ".jinja")
+_TASK = TypeAdapter(Task)
 # How the classes of transformers, and PEFT's task types, say what they decide on.
 _HEADS = {
     Head.TEXT: ("ForSequenceClassification", "SEQ_CLS"),
     Head.WORDS: ("ForTokenClassification", "TOKEN_CLS"),
 }
-_LAYOUT = {
-    "config.json": "save the model with save_pretrained",
-    "adapter_config.json": "save the adapter with save_pretrained",
-    "labels.json": "write the labels as a JSON list, in the order of the head",
-}
+_WRITERS = ("CAUSAL_LM", "ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 # What tags of words begin with, in BIO and in other schemes.
 _MARKS = ("B-", "I-", "E-", "S-", "L-", "U-", "M-")
 
@@ -42,12 +41,13 @@ class ImportedCheckpoint:
 def import_checkpoint(
     artifacts: ArtifactStore, folder: Path, *, name: str, base_model: str | None
 ) -> ImportedCheckpoint:
-    """Store a classifier of texts or of words. Raises BadInput saying which file is wrong.
+    """Store a model that classifies texts or words, or writes. Raises BadInput naming a wrong file.
 
     LoRA: ``adapter_config.json``, ``adapter_model.safetensors`` and ``labels.json`` (the labels in
     the head's order, sorted; BIO tags name entities). Full: ``config.json`` with ``id2label``,
-    ``model.safetensors`` and the tokenizer. A folder with our ``adapter.json`` is taken as it is.
-    Pickles are refused.
+    ``model.safetensors`` and the tokenizer. A causal language model has ``task.json`` in place of
+    labels: ``form`` and, where answers are few, ``labels``. A folder with our ``adapter.json`` is
+    taken as it is. Pickles are refused.
     """
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder: give the checkpoint's folder")
@@ -58,13 +58,22 @@ def import_checkpoint(
     if not any(file.endswith(".safetensors") for file in files):
         raise BadInput(f"{folder} holds no .safetensors file: save the checkpoint in that format")
     described = _ours(files, folder) or _described(files, folder, base_model)
-    task = described.task
-    words = behaviour(task).head is Head.WORDS
-    classes = len(bio_tags(task.labels)) if words else len(task.labels)
-    check_head(files, classes, source=str(folder))
+    _check_weights(files, described.task, folder)
     if described.written:
         files["adapter.json"] = json.dumps(described.written, indent=1).encode()
-    return ImportedCheckpoint(artifacts.put_folder(files, name=name), task, described.base_model)
+    ref = artifacts.put_folder(files, name=name)
+    return ImportedCheckpoint(ref, described.task, described.base_model)
+
+
+def _check_weights(files: dict[str, bytes], task: Task, folder: Path) -> None:
+    head = behaviour(task).head
+    if head is not Head.NEXT:
+        classes = bio_tags(task.labels) if head is Head.WORDS else task.labels
+        check_head(files, len(classes), source=str(folder))
+    elif "adapter_config.json" in files:
+        check_adapter(files, source=str(folder))
+    else:
+        check_writer(files, read_object(files, "config.json", folder), source=str(folder))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,7 @@ class _Described:
 def _ours(files: dict[str, bytes], folder: Path) -> _Described | None:
     if "adapter.json" not in files:
         return None
-    found = _json(files, "adapter.json", folder)
+    found = read_json(files, "adapter.json", folder)
     try:
         kind, labels, base = found["task"]["kind"], found["task"]["labels"], found["base_model"]
     except (KeyError, TypeError):
@@ -87,26 +96,27 @@ def _ours(files: dict[str, bytes], folder: Path) -> _Described | None:
             f"{folder}/adapter.json: has no task with kind and labels, or no base_model: leave "
             "the file out to have the folder read as PEFT or Hugging Face wrote it"
         ) from None
-    return _Described(_task_of(kind, _texts(labels, f"{folder}/adapter.json"), folder), base)
+    if kind == TaskKind.GENERATION:
+        return _Described(declared(found["task"], folder / "adapter.json"), base)
+    return _Described(_task_of(kind, texts(labels, f"{folder}/adapter.json"), folder), base)
 
 
 def _described(files: dict[str, bytes], folder: Path, base_model: str | None) -> _Described:
     if "adapter_config.json" in files:
         method = Method.LORA
-        config = _object(files, "adapter_config.json", folder)
+        config = read_object(files, "adapter_config.json", folder)
         base = base_model or config.get("base_model_name_or_path")
         said = [str(config["task_type"])] if config.get("task_type") else []
-        _check_classifies(said, folder)
-        labels = _texts(_json(files, "labels.json", folder), f"{folder}/labels.json")
     else:
         method, base = Method.FULL, base_model
-        config = _object(files, "config.json", folder)
-        said = _texts(config.get("architectures") or [], f"{folder}/config.json: architectures")
-        _check_classifies(said, folder)
-        labels = _numbered(config, folder)
-        _check_whole(files, config, folder)
-    task = _task(labels, folder)
-    _check_agrees(said, labels, task, folder)
+        config = read_object(files, "config.json", folder)
+        said = texts(config.get("architectures") or [], f"{folder}/config.json: architectures")
+    if any(one.endswith(_WRITERS) for one in said) or (FORM in files and not said):
+        task = declared(read_object(files, FORM, folder) if FORM in files else {}, folder / FORM)
+        if method is Method.FULL:
+            check_writes(files, config, task, folder)
+    else:
+        task = _classifying(files, config, said, folder)
     if not base:
         raise BadInput(
             f"{folder} does not say what it was trained from: name the base model with "
@@ -114,11 +124,26 @@ def _described(files: dict[str, bytes], folder: Path, base_model: str | None) ->
         )
     written = {
         "format": 1,
-        "task": {"kind": task.kind.value, "labels": task.labels},
+        "task": _TASK.dump_python(task, mode="json"),
         "base_model": base,
         "method": method.value,
     }
     return _Described(task, base, written)
+
+
+def _classifying(
+    files: dict[str, bytes], config: dict[str, Any], said: Sequence[str], folder: Path
+) -> Task:
+    """The task of a classifier, by the labels of its head."""
+    _check_classifies(said, folder)
+    if "adapter_config.json" in files:
+        labels = texts(read_json(files, "labels.json", folder), f"{folder}/labels.json")
+    else:
+        labels = _numbered(config, folder)
+        _check_whole(files, config, folder)
+    task = _task(labels, folder)
+    _check_agrees(said, labels, task, folder)
+    return task
 
 
 def _check_classifies(said: Sequence[str], folder: Path) -> None:
@@ -126,7 +151,8 @@ def _check_classifies(said: Sequence[str], folder: Path) -> None:
     if said and not any(one.endswith(tuple(known)) for one in said):
         raise BadInput(
             f"{folder}: is a {said[0]}, which has no head to classify with: give a classifier of "
-            "texts (…ForSequenceClassification) or of words (…ForTokenClassification)"
+            "texts (…ForSequenceClassification) or of words (…ForTokenClassification), or a "
+            "model that writes (…ForCausalLM)"
         )
 
 
@@ -147,10 +173,7 @@ def _check_whole(files: dict[str, bytes], config: dict[str, Any], folder: Path) 
             f"{folder}/config.json: problem_type is {problem!r}, but an answer is one label here: "
             "give a classifier trained for single_label_classification"
         )
-    if not any(file.endswith(_TOKENIZERS) for file in files):
-        raise BadInput(
-            f"{folder} has no tokenizer: save it beside the model with tokenizer.save_pretrained"
-        )
+    check_tokenizer(files, folder)
 
 
 def _numbered(config: dict[str, Any], folder: Path) -> list[str]:
@@ -166,7 +189,7 @@ def _numbered(config: dict[str, Any], folder: Path) -> list[str]:
             f"{folder}/config.json: id2label does not name the labels 0, 1, 2, …: set id2label "
             "and label2id before you save the classifier"
         ) from None
-    return _texts([numbered[key] for key in keys], f"{folder}/config.json: id2label")
+    return texts([numbered[key] for key in keys], f"{folder}/config.json: id2label")
 
 
 def _task(labels: list[str], folder: Path) -> Task:
@@ -195,25 +218,3 @@ def _task_of(kind: str, labels: Sequence[str], folder: Path) -> Task:
         return Task(TaskKind(kind), tuple(labels))
     except ValueError as error:
         raise BadInput(f"{folder}: {error}") from None
-
-
-def _object(files: dict[str, bytes], name: str, folder: Path) -> dict[str, Any]:
-    found = _json(files, name, folder)
-    if not isinstance(found, dict):
-        raise BadInput(f"{folder}/{name}: is not a JSON object: save the checkpoint again")
-    return found
-
-
-def _json(files: dict[str, bytes], name: str, folder: Path) -> Any:
-    if name not in files:
-        raise BadInput(f"{folder} has no {name}: {_LAYOUT[name]}")
-    try:
-        return json.loads(files[name])
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{folder}/{name}: is not JSON ({error}): save it again") from None
-
-
-def _texts(found: Any, source: str) -> list[str]:
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise BadInput(f"{source}: want a list of texts, found {json.dumps(found)[:60]}")
-    return found

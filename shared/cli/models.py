@@ -1,6 +1,7 @@
 """``pioneer models``: register a model, list models, show one with its history."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,7 +39,8 @@ def register(
     training_set: Annotated[
         Path | None,
         typer.Option(
-            help="JSONL it was trained on, for replay: text and label, or tokens and tags."
+            help="JSONL it was trained on, for replay: text and label, tokens and tags, "
+            "or prompt and answer."
         ),
     ] = None,
     evaluation_set: Annotated[
@@ -55,7 +57,7 @@ def register(
         typer.Option(help="URL the model answers at, such as http://host:8200/v1, for probes."),
     ] = None,
 ) -> None:
-    """Register a classifier of texts or of words that is in production: PEFT or Hugging Face."""
+    """Register a model in production that classifies or writes: PEFT or Hugging Face layout."""
     artifacts = FsspecArtifacts(client_settings().artifacts_uri)
     imported = import_checkpoint(artifacts, adapter, name=name, base_model=base_model)
     task = imported.task
@@ -76,7 +78,7 @@ def register(
     )
     cause = derive_id("registered", event.model_dump_json())
     asyncio.run(_publish(event.model_copy(update={"id": cause})))
-    console.print(f"asked to register {name}: {len(task.labels)} labels, {imported.ref}")
+    console.print(f"asked to register {name}: {_answers(task.labels)}, {imported.ref}")
     console.print(f"see: pioneer models show {name}; if it was refused: pioneer dead-letters")
 
 
@@ -104,7 +106,7 @@ def show(name: Annotated[str, typer.Argument(help="The model's name.")]) -> None
     """One model: its versions, and what was deployed when and why."""
     document = asyncio.run(_get("models", name))
     record = document["state"]
-    console.print(f"[bold]{name}[/bold]: {len(record['task']['labels'])} labels")
+    console.print(f"[bold]{name}[/bold]: {_answers(record['task']['labels'])}")
     versions = Table("version", "base model", "held-out score", "run", "adapter", title="versions")
     for version in record["versions"]:
         score = version["heldout_score"]
@@ -121,6 +123,10 @@ def show(name: Annotated[str, typer.Argument(help="The model's name.")]) -> None
             *(str(deployment[k]) for k in ("number", "version", "at", "kind", "reason"))
         )
     console.print(versions, history)
+
+
+def _answers(labels: Sequence[str]) -> str:
+    return f"{len(labels)} labels" if labels else "free answers"
 
 
 def _stored_training(artifacts: FsspecArtifacts, rows: list[PlacedRow]) -> ArtifactRef | None:

@@ -20,7 +20,11 @@ from shared.domain.tasks import Head, Task
 from shared.errors import BadInput
 from shared.tasks import behaviour
 
-_FORMS = {Head.TEXT: '{"text": …, "label": …}', Head.WORDS: '{"tokens": […], "tags": […]}'}
+_FORMS = {
+    Head.TEXT: '{"text": …, "label": …}',
+    Head.WORDS: '{"tokens": […], "tags": […]}',
+    Head.NEXT: '{"prompt": …, "answer": …}',
+}
 
 
 def training_rows(file: Path | None, task: Task) -> list[PlacedRow]:
@@ -59,8 +63,10 @@ def read_row_file(file: Path, task: Task) -> list[PlacedRow]:
     for number, line in enumerate(_decoded(file).split("\n"), 1):
         place = f"{file}:{number}"
         if line.strip():
-            text, answer = _read(_object(line, task, place), task, place)
-            rows.append(PlacedRow(place, Row(derive_id("row", text, answer), text, answer)))
+            said = _object(line, task, place)
+            text, answer = _read(said, task, place)
+            row = Row(derive_id("row", text, answer), text, answer, _rationale(said, task, place))
+            rows.append(PlacedRow(place, row))
     return rows
 
 
@@ -99,9 +105,18 @@ def _read(row: dict[str, Any], task: Task, place: str) -> tuple[str, str]:
     form = _FORMS[behaviour(task).head]
     if behaviour(task).head is Head.TEXT:
         return _text(row, "text", place, form), _text(row, "label", place, form)
+    if behaviour(task).head is Head.NEXT:
+        return _text(row, "prompt", place, form), _text(row, "answer", place, form)
     tokens, tags = _texts(row, "tokens", place, form), _texts(row, "tags", place, form)
     text, entities = from_tokens(tokens, tags, row=place)
     return text, write_answer(entities, text)
+
+
+def _rationale(row: dict[str, Any], task: Task, place: str) -> str:
+    """The reasoning before an answer that is written, where somebody wrote it down."""
+    if behaviour(task).head is not Head.NEXT or row.get("rationale") is None:
+        return ""
+    return _text(row, "rationale", place, _FORMS[Head.NEXT])
 
 
 def _text(row: dict[str, Any], key: str, place: str, form: str) -> str:

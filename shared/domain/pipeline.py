@@ -11,6 +11,13 @@ class Method(StrEnum):
     FULL = "full"
 
 
+class Supervision(StrEnum):
+    """What a model that writes is taught to write: the answer, or reasoning and then the answer."""
+
+    DIRECT = "direct"
+    CHAIN_OF_THOUGHT = "chain_of_thought"
+
+
 @dataclass(frozen=True, slots=True)
 class DataSpec:
     """D: how a training set is composed.
@@ -48,7 +55,10 @@ class DataSpec:
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """H: how the weights are fitted. ``lora_rank`` is used by LoRA only."""
+    """H: how the weights are fitted. ``lora_rank`` is used by LoRA only.
+
+    ``system_prompt`` stands before every request of a model that writes, in training as in serving.
+    """
 
     base_model: str
     learning_rate: float
@@ -59,6 +69,7 @@ class Hyperparameters:
     weight_decay: float = 0.01
     max_tokens: int = 128
     seed: int = 17
+    system_prompt: str = ""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "lora_rank", "max_tokens"):
@@ -77,6 +88,7 @@ class Strategy:
     0 to 1, over which the weights are averaged; 0 takes them as they are at its end. ``orders``
     trainings, each over the rows in an order of its own, are averaged into one model. ``blended``
     is the deployed model's part, 0 to 1, of the final weights (Wortsman et al. 2022, WiSE-FT).
+    ``supervision`` is for models that write.
     """
 
     method: Method = Method.LORA
@@ -84,6 +96,7 @@ class Strategy:
     averaged: float = 0.0
     orders: int = 1
     blended: float = 0.0
+    supervision: Supervision = Supervision.DIRECT
 
     def __post_init__(self) -> None:
         if self.congruence < 0:
@@ -111,6 +124,8 @@ class Recipe:
         told = asdict(self)
         # Left out where they ask for nothing: a recipe from before them keeps its digest.
         told["strategy"] = {"method": self.strategy.method} | _asked(self.strategy)
+        if not self.hyperparameters.system_prompt:
+            del told["hyperparameters"]["system_prompt"]
         return content_digest(told)
 
     @property
@@ -125,7 +140,7 @@ class Recipe:
         """A short readable name, for progress bars and reports."""
         h = self.hyperparameters
         rank = f" r{h.lora_rank}" if self.strategy.method is Method.LORA else ""
-        kept = "".join(f" {name} {value:g}" for name, value in _asked(self.strategy).items())
+        kept = "".join(f" {_told(*asked)}" for asked in _asked(self.strategy).items())
         return f"{self.strategy.method}{rank} lr{h.learning_rate:g} ×{h.epochs}{kept}"
 
 
@@ -134,11 +149,15 @@ def pipeline_digest(data: DataSpec, recipe: Recipe) -> str:
     return content_digest([asdict(data), recipe.digest])
 
 
-def _asked(strategy: Strategy) -> dict[str, float]:
+def _told(name: str, value: float | Supervision) -> str:
+    return value.replace("_", " ") if isinstance(value, Supervision) else f"{name} {value:g}"
+
+
+def _asked(strategy: Strategy) -> dict[str, float | Supervision]:
     """What a strategy asks for beyond its method."""
     plain = Strategy(strategy.method)
     return {
         name: getattr(strategy, name)
-        for name in ("congruence", "averaged", "orders", "blended")
+        for name in ("congruence", "averaged", "orders", "blended", "supervision")
         if getattr(strategy, name) != getattr(plain, name)
     }

@@ -21,11 +21,15 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An input and its right output; ``id`` is the trace it came from."""
+    """An input and its right output; ``id`` is the trace it came from.
+
+    ``rationale`` is the reasoning that leads to the output, where somebody wrote it.
+    """
 
     id: str
     text: str
     target: str
+    rationale: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class TrainingRow:
     role: Role
     source: str
     reason: str
+    rationale: str = ""
 
 
 # The source of a noisy form of another training row.
@@ -63,6 +68,7 @@ class LearnedRow:
     text: str
     target: str
     source: str = ""
+    rationale: str = ""
 
 
 class EvalPart(StrEnum):
@@ -119,8 +125,13 @@ AnyRow = TypeVar("AnyRow", Row, FailureRow, TrainingRow, LearnedRow, EvalRow)
 def dump_rows(rows: Iterable[AnyRow]) -> bytes:
     """JSON lines, in the order given; equal rows give equal bytes."""
     return b"".join(
-        json.dumps(asdict(row), ensure_ascii=False, sort_keys=True).encode() + b"\n" for row in rows
+        json.dumps(_told(row), ensure_ascii=False, sort_keys=True).encode() + b"\n" for row in rows
     )
+
+
+def _told(row: AnyRow) -> dict[str, object]:
+    # Left out where there is none: a set from before rationales keeps its digest.
+    return {k: v for k, v in asdict(row).items() if k != "rationale" or v}
 
 
 def load_rows(data: bytes, kind: type[AnyRow]) -> list[AnyRow]:
@@ -144,4 +155,4 @@ def load_learned(data: bytes) -> list[Row]:
     A twin of a twin would drift from what users write. Raises BadInput as ``load_rows``.
     """
     rows = load_rows(data, LearnedRow)
-    return [Row(row.id, row.text, row.target) for row in rows if row.source != TWIN]
+    return [Row(r.id, r.text, r.target, r.rationale) for r in rows if r.source != TWIN]

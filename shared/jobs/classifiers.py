@@ -90,11 +90,7 @@ def _classifier(folder: Path, task: Task, *, fresh_head: bool) -> Any:
         key for key, *_ in told["mismatched_keys"] if not (fresh_head and _of_head(key, model))
     ]
     if others or len(told["missing_keys"]) > len(model.state_dict()) / 2:
-        wrong = others or sorted(told["missing_keys"])
-        raise BadInput(
-            f"model {folder}: {len(wrong)} of its weights, such as {wrong[0]}, are not there or of "
-            "another shape than its config.json says: save the whole model again"
-        )
+        raise not_its_own(folder, others or sorted(told["missing_keys"]))
     return model
 
 
@@ -108,18 +104,11 @@ def _with_head(folder: Path, task: Task) -> Any:
     from transformers import (
         MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
         MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
-        AutoConfig,
         AutoModelForSequenceClassification,
         AutoModelForTokenClassification,
     )
 
-    try:
-        config: Any = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
-    except (OSError, *DEFECTS) as error:
-        raise BadInput(
-            f"model {folder}: its config.json cannot be used ({_first_line(error)}): name a model "
-            "of an architecture that transformers knows, without code of its own"
-        ) from error
+    config = config_of(folder)
     of_words = behaviour(task).head is Head.WORDS
     known: Any = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
     if type(config) not in (MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING if of_words else known):
@@ -129,6 +118,27 @@ def _with_head(folder: Path, task: Task) -> Any:
             "deberta-v2, distilbert or modernbert"
         )
     return AutoModelForTokenClassification if of_words else AutoModelForSequenceClassification
+
+
+def config_of(folder: Path) -> Any:
+    """The configuration of a model folder. Raises BadInput for one that transformers cannot use."""
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
+    except (OSError, *DEFECTS) as error:
+        raise BadInput(
+            f"model {folder}: its config.json cannot be used ({_first_line(error)}): name a model "
+            "of an architecture that transformers knows, without code of its own"
+        ) from error
+
+
+def not_its_own(folder: Path, wrong: Sequence[str]) -> BadInput:
+    """What is said of a model of which these weights are missing or of another shape."""
+    return BadInput(
+        f"model {folder}: {len(wrong)} of its weights, such as {wrong[0]}, are not there or of "
+        "another shape than its config.json says: save the whole model again"
+    )
 
 
 def unreadable(folder: Path, error: BaseException) -> BadInput:

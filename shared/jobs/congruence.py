@@ -37,6 +37,8 @@ def soft_targets(
         raise BadInput(
             "soft targets are asked for, but the job names no parent: give the deployed adapter"
         )
+    if behaviour(task).head is Head.NEXT:
+        raise BadInput("a model that writes has no soft targets: train without congruence")
     deployed = load_deployed(artifacts, parent)
     known = list(deployed.model.config.id2label.values())
     if known != list(head_classes(task)):
@@ -74,6 +76,7 @@ def loss_sum(
     logits: torch.Tensor, targets: torch.Tensor, soft: torch.Tensor | None, *, weight: float
 ) -> torch.Tensor:
     """Cross entropy with the targets, and ``weight`` times that with the soft ones; summed."""
+    logits = logits.float()
     hard = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
     if soft is None:
         return hard

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from shared.domain.artifacts import ArtifactRef
+from shared.domain.tasks import Head
 from shared.job_specs import EmbedResult, EmbedSpec
 from shared.jobs.base_models import base_folder
 from shared.jobs.batches import inference_batches
@@ -104,7 +105,11 @@ def load_encoder(folder: Path) -> Encoder:
 def load_deployed(artifacts: ArtifactStore, adapter: ArtifactRef) -> Encoder:
     """A trained model. Raises as ``load``."""
     found = load(artifacts, adapter)
-    task, model = found.adapter.task, found.model.to(device()).eval()
+    task = found.adapter.task
+    model: Any = found.model.to(device()).eval()
+    if behaviour(task).head is Head.NEXT:
+        # Logits over a vocabulary at every token would be thrown away.
+        return Encoder(model.base_model, found.tokenizer, found.max_tokens)
     labels = len(task.labels) if behaviour(task).answers_are_labels else 0
     return Encoder(model, found.tokenizer, found.max_tokens, labels, backbone=False)
 
@@ -136,7 +141,9 @@ def _read(encoder: Encoder, texts: Sequence[str]) -> tuple[Embeddings, Probabili
     ids: list[list[int]] = []
     for at in range(0, len(texts), _TOKENISED_AT_ONCE):
         part = texts[at : at + _TOKENISED_AT_ONCE]
-        ids += encode(encoder.tokenizer, part, max_tokens=encoder.max_tokens)
+        read = encode(encoder.tokenizer, part, max_tokens=encoder.max_tokens)
+        # Some tokenizers make nothing of an empty text.
+        ids += [row or [encoder.tokenizer.pad_token_id or 0] for row in read]
     embeddings = np.zeros((len(texts), encoder.model.config.hidden_size), np.float32)
     probabilities = np.zeros((len(texts), encoder.labels), np.float16)
 

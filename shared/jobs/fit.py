@@ -14,11 +14,12 @@ from shared.domain.pipeline import Hyperparameters, Recipe
 from shared.domain.tasks import Task
 from shared.errors import BadInput
 from shared.jobs.base_models import base_folder
-from shared.jobs.batches import training_batches, within_memory
-from shared.jobs.classifiers import Tokenizer, context_of, load_tokenizer, new_classifier, padded
+from shared.jobs.batches import training_batches
+from shared.jobs.classifiers import Tokenizer, load_tokenizer
 from shared.jobs.congruence import MeanWeights
 from shared.jobs.devices import device, mixed_precision
 from shared.jobs.lessons import Lesson, Soft, prepare
+from shared.jobs.models import context_for, new_model
 from shared.jobs.rows import Row
 from shared.jobs.trainable import trainable
 
@@ -62,19 +63,18 @@ def fit(
     base = base_folder(h.base_model)
     tokenizer = load_tokenizer(base)
     start = time.perf_counter()
-    model = new_classifier(base, task).to(on)
-    read = replace(recipe, hyperparameters=_within(context_of(model), h))
+    model = new_model(base, task).to(on)
+    read = replace(recipe, hyperparameters=_within(context_for(model, task), h))
     lesson = prepare(rows, task, read, tokenizer, soft=soft, on=on)
     lesson.start(model)
     model = trainable(model, recipe).train()
-    pad = tokenizer.pad_token_id or 0
     lengths = [len(ids) for ids in lesson.ids]
     orders = [_all_epochs(lengths, h, order=o) for o in range(recipe.strategy.orders)]
     steps, done, losses = sum(map(len, orders)), 0, list[torch.Tensor]()
     mean = MeanWeights(model)
     for batches in orders:
         mean.restart()
-        for loss in _trained(model, lesson, batches, recipe, mean, pad=pad):
+        for loss in _trained(model, lesson, batches, recipe, mean):
             losses.append(loss)
             done += 1
             if due() or done == steps:
@@ -103,20 +103,17 @@ def _trained(
     batches: Sequence[list[int]],
     recipe: Recipe,
     mean: MeanWeights,
-    *,
-    pad: int,
 ) -> Iterator[torch.Tensor]:
     """Go over the batches once; the loss of each. The weights that count go into the mean."""
-    on, ids = model.device, lesson.ids
+    on = model.device
     optimiser, schedule = _optimiser(model, recipe, steps=len(batches))
     counted = max(1, round(recipe.strategy.averaged * len(batches)))
     for number, batch in enumerate(batches, 1):
         loss = torch.zeros((), device=on)
-        for part in within_memory(batch, ids, tokens=_TOKENS_AT_ONCE[on.type]):
-            inputs = padded([ids[i] for i in part], pad=pad, on=on)
+        for part in lesson.passes(batch, tokens=_TOKENS_AT_ONCE[on.type], on=on):
             with mixed_precision(on):
-                logits = model(**inputs).logits
-            total = lesson.loss(logits.float(), part)
+                logits = model(**lesson.inputs(part, on=on)).logits
+            total = lesson.loss(logits, part)
             (total / len(batch)).backward()
             loss += total.detach() / len(batch)
         optimiser.step()

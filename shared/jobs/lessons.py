@@ -1,9 +1,9 @@
 """What a training teaches: token ids, and the loss of a model's answers on them.
 
-One lesson for each head: labels of whole texts, or tags of words.
+One lesson for each head: labels of whole texts, tags of words, or written answers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,11 +14,13 @@ from shared.domain.entities import read_answer
 from shared.domain.pipeline import Recipe
 from shared.domain.tasks import Head, Task
 from shared.errors import BadInput
-from shared.jobs.classifiers import Tokenizer, cut_texts, encode
+from shared.jobs.batches import within_memory
+from shared.jobs.classifiers import Tokenizer, cut_texts, encode, padded
 from shared.jobs.congruence import loss_sum
 from shared.jobs.heads import has_pooler, start_at_class_means, start_at_discriminant
-from shared.jobs.rows import Row
+from shared.jobs.rows import Row, told_of_cut
 from shared.jobs.words import Window, windows, words_of
+from shared.jobs.writing import answer_lesson
 from shared.tasks import behaviour
 
 # The parent's probabilities: [rows, labels] for texts, [words, tags] of each row for words.
@@ -36,6 +38,14 @@ class Lesson(Protocol):
     @property
     def warning(self) -> str:
         """What of the rows is not learned, in a sentence; empty when all is."""
+        ...
+
+    def passes(self, batch: Sequence[int], *, tokens: int, on: torch.device) -> Iterator[list[int]]:
+        """A batch in passes of at most so many tokens, padded; a longer item stands alone."""
+        ...
+
+    def inputs(self, part: Sequence[int], *, on: torch.device) -> dict[str, Any]:
+        """What the model is called with for these items."""
         ...
 
     def loss(self, logits: torch.Tensor, part: list[int]) -> torch.Tensor:
@@ -57,7 +67,10 @@ def prepare(
     on: torch.device,
 ) -> Lesson:
     """The lesson of these rows. Raises BadInput naming a target that the task does not have."""
-    if behaviour(task).head is Head.WORDS:
+    head = behaviour(task).head
+    if head is Head.NEXT:
+        return answer_lesson(rows, task, recipe, tokenizer)
+    if head is Head.WORDS:
         return _of_words(rows, task, recipe, tokenizer, soft=soft, on=on)
     return _of_texts(rows, task, recipe, tokenizer, soft=soft, on=on)
 
@@ -72,6 +85,12 @@ class TextLesson:
     weight: float
     pad: int
     warning: str
+
+    def passes(self, batch: Sequence[int], *, tokens: int, on: torch.device) -> Iterator[list[int]]:
+        return within_memory(batch, self.ids, tokens=tokens)
+
+    def inputs(self, part: Sequence[int], *, on: torch.device) -> dict[str, Any]:
+        return dict(padded([self.ids[i] for i in part], pad=self.pad, on=on))
 
     def loss(self, logits: torch.Tensor, part: list[int]) -> torch.Tensor:
         soft = None if self.soft is None else self.soft[part]
@@ -105,6 +124,12 @@ class WordLesson:
         # A long text is read in several windows: nothing of it is cut.
         return ""
 
+    def passes(self, batch: Sequence[int], *, tokens: int, on: torch.device) -> Iterator[list[int]]:
+        return within_memory(batch, self.ids, tokens=tokens)
+
+    def inputs(self, part: Sequence[int], *, on: torch.device) -> dict[str, Any]:
+        return dict(padded([self.ids[i] for i in part], pad=self.pad, on=on))
+
     def loss(self, logits: torch.Tensor, part: list[int]) -> torch.Tensor:
         read = torch.cat([logits[at, self.parts[i].heads] for at, i in enumerate(part)])
         soft = None if self.soft is None else torch.cat([self.soft[i] for i in part])
@@ -137,18 +162,7 @@ def _of_texts(
         soft=None if soft is None else soft.to(on),
         weight=recipe.strategy.congruence,
         pad=tokenizer.pad_token_id or 0,
-        warning=_cut(rows, cut, max_tokens),
-    )
-
-
-def _cut(rows: Sequence[Row], cut: dict[int, int], max_tokens: int) -> str:
-    if not cut:
-        return ""
-    longest = max(cut, key=lambda at: cut[at])
-    return (
-        f"{len(cut)} of {len(rows)} texts are longer than the {max_tokens} tokens that are read "
-        f"(row {rows[longest].id!r} has {cut[longest]}): only their beginning is learned, and "
-        "only that is read in production; shorten them, or put first what decides the answer"
+        warning=told_of_cut(rows, cut, max_tokens),
     )
 
 

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 
 import torch
 
+from shared.domain.answer_form import AnswerForm
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.bio import bio_tags, entities_of
 from shared.domain.entities import SeenEntity, write_answer
 from shared.domain.tasks import Head
 from shared.jobs.batches import inference_batches
+from shared.jobs.chats import open_chat
 from shared.jobs.checkpoints import Loaded, load
 from shared.jobs.classifiers import encode, padded
 from shared.jobs.devices import device, mixed_precision
 from shared.jobs.words import word_probabilities, words_of
+from shared.jobs.writing import written
 from shared.ports import ArtifactStore
 from shared.tasks import behaviour
 
@@ -35,7 +38,7 @@ class Prediction:
 
 
 class Predictor:
-    """One loaded classifier; ``predict`` is safe to call from one thread at a time."""
+    """One loaded model; ``predict`` is safe to call from one thread at a time."""
 
     def __init__(self, loaded: Loaded) -> None:
         self.adapter = loaded.adapter
@@ -51,8 +54,11 @@ class Predictor:
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction for each text, in order."""
-        if behaviour(self.adapter.task).head is Head.WORDS:
+        head = behaviour(self.adapter.task).head
+        if head is Head.WORDS:
             return self._tag(texts)
+        if head is Head.NEXT:
+            return self._write(texts)
         labels = self.adapter.task.labels
         found = [Prediction(labels[0], 0.0)] * len(texts)
         if not texts:
@@ -66,6 +72,16 @@ class Predictor:
             ):
                 found[index] = Prediction(labels[label], confidence)
         return found
+
+    def _write(self, texts: Sequence[str]) -> list[Prediction]:
+        adapter = self.adapter
+        chat = open_chat(
+            self._tokenizer,
+            adapter.task.form or AnswerForm(),
+            system_prompt=adapter.system_prompt,
+            max_tokens=self._max_tokens,
+        )
+        return [Prediction(*found) for found in written(self._model, chat, texts)]
 
     def _tag(self, texts: Sequence[str]) -> list[Prediction]:
         adapter = self.adapter

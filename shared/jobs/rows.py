@@ -1,7 +1,7 @@
 """Rows of JSONL artifacts: what is trained on, embedded and predicted."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,15 @@ from shared.ports import ArtifactStore
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row; ``target`` is None where the file is not for training."""
+    """One row; ``target`` is None where the file is not for training.
+
+    ``rationale`` is empty where nobody wrote the reasoning down.
+    """
 
     id: str
     text: str
     target: str | None = None
+    rationale: str = ""
 
 
 def read_rows(artifacts: ArtifactStore, ref: ArtifactRef, *, keys: Sequence[str]) -> list[Row]:
@@ -31,6 +35,21 @@ def read_rows(artifacts: ArtifactStore, ref: ArtifactRef, *, keys: Sequence[str]
     return rows
 
 
+def told_of_cut(rows: Sequence[Row], cut: Mapping[int, int], max_tokens: int) -> str:
+    """What is said of rows of which only so many tokens are read; empty when there are none.
+
+    ``cut``: their places, and how many tokens each has.
+    """
+    if not cut:
+        return ""
+    longest = max(cut, key=lambda at: cut[at])
+    return (
+        f"{len(cut)} of {len(rows)} texts are longer than the {max_tokens} tokens that are read "
+        f"(row {rows[longest].id!r} has {cut[longest]}): only their beginning is learned, and "
+        "only that is read in production; shorten them, or put first what decides the answer"
+    )
+
+
 def _row(line: str, place: str, keys: Sequence[str]) -> Row:
     try:
         found: dict[str, Any] = json.loads(line)
@@ -39,4 +58,6 @@ def _row(line: str, place: str, keys: Sequence[str]) -> Row:
         raise BadInput(f"{place}: not a JSON object with {', '.join(keys)} ({error!r})") from error
     if wrong := [key for key, value in values.items() if not isinstance(value, str)]:
         raise BadInput(f"{place}: {wrong[0]}={values[wrong[0]]!r} must be a string")
-    return Row(values.get("id", ""), values["text"], values.get("target"))
+    return Row(
+        values.get("id", ""), values["text"], values.get("target"), found.get("rationale") or ""
+    )

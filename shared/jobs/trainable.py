@@ -30,7 +30,7 @@ def trainable(model: Any, recipe: Recipe) -> Any:
     rank = recipe.hyperparameters.lora_rank
     layers, whole = _adapted(model)
     config = LoraConfig(
-        task_type="TOKEN_CLS" if _tags_words(model) else "SEQ_CLS",
+        task_type=_kind(model),
         r=rank,
         lora_alpha=2 * rank,
         lora_dropout=0.0,
@@ -41,10 +41,20 @@ def trainable(model: Any, recipe: Recipe) -> Any:
     return _narrowed(get_peft_model(model, config))
 
 
-def _adapted(model: Any) -> tuple[str, list[str]]:
+def _kind(model: Any) -> str:
+    """What PEFT calls such a model."""
+    if model.can_generate():
+        return "CAUSAL_LM"
+    return "TOKEN_CLS" if _tags_words(model) else "SEQ_CLS"
+
+
+def _adapted(model: Any) -> tuple[str, list[str] | None]:
     """(the layers that get low-rank adapters, those that are trained whole)."""
     if has_pooler(model):
         return _BERT_LAYERS, ["classifier", "pooler"]
+    if model.can_generate():
+        # Pre-trained, and as large as its vocabulary: "all-linear" leaves what writes as it is.
+        return "all-linear", None
     # PEFT knows the usual heads only: one it does not know would be left out of what is saved.
     heads = [
         name
@@ -63,7 +73,11 @@ def _narrowed(model: Any) -> Any:
     with mixed_precision(model.device):
         if not torch.is_autocast_enabled(model.device.type):
             return model
+    # Word embeddings may be tied to the head that writes; they stay as they are.
+    writer = model.get_base_model().get_output_embeddings()
     for module in model.modules():
+        if module is writer:
+            continue
         if isinstance(module, torch.nn.Linear) and not module.weight.requires_grad:
             module.to(torch.bfloat16)
     return model

@@ -1,9 +1,11 @@
 """What each kind of task means: one file each, and one line here."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from shared.domain.tasks import Head, Task, TaskKind
 from shared.tasks.classification import Classification
+from shared.tasks.generation import Generation
 from shared.tasks.ner import Ner
 
 
@@ -52,12 +54,15 @@ class TaskBehaviour(Protocol):
         ...
 
 
-BEHAVIOURS: dict[TaskKind, TaskBehaviour] = {
-    TaskKind.CLASSIFICATION: Classification(),
-    TaskKind.NER: Ner(),
+_CLASSIFICATION, _NER = Classification(), Ner()
+
+BEHAVIOURS: dict[TaskKind, Callable[[Task], TaskBehaviour]] = {
+    TaskKind.CLASSIFICATION: lambda _: _CLASSIFICATION,
+    TaskKind.NER: lambda _: _NER,
+    TaskKind.GENERATION: Generation,
 }
 
 
 def behaviour(task: Task) -> TaskBehaviour:
     """How answers of this task are judged, named and learned."""
-    return BEHAVIOURS[task.kind]
+    return BEHAVIOURS[task.kind](task)

@@ -65,6 +65,10 @@ class NearestRow:
         return found
 
 
+class Writer(NearestRow):
+    """Writes the nearest row's answer, and knows no probability of a label."""
+
+
 class KnownEntities:
     """Sees every value that a training row named, wherever a text says it.
 
@@ -160,7 +164,7 @@ class InMemoryCompute:
         adapter = json.loads(files.get("adapter.json", b"{}"))
         if adapter.get("kind") == TaskKind.NER:
             return KnownEntities(rows, adapter.get("threshold", 0.0))
-        return NearestRow(rows)
+        return Writer(rows) if adapter.get("kind") == TaskKind.GENERATION else NearestRow(rows)
 
     def _run(self, spec: JobSpec) -> JobResult:
         match spec:
@@ -174,7 +178,7 @@ class InMemoryCompute:
     def _embed(self, spec: EmbedSpec) -> EmbedResult:
         texts = [row.text for row in load_rows(self._artifacts.get(spec.texts), Row)]
         model = self.load(spec.adapter) if spec.adapter else None
-        sure = model.probabilities(texts) if isinstance(model, NearestRow) else None
+        sure = model.probabilities(texts) if type(model) is NearestRow else None
         return EmbedResult(
             embeddings=self._put_matrix(embed(texts)),
             probabilities=None if sure is None else self._put_matrix(sure),

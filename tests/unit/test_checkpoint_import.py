@@ -7,6 +7,7 @@ import pytest
 
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.adapters.checkpoint_import import import_checkpoint
+from shared.domain.answer_form import AnswerForm, Extractor
 from shared.domain.tasks import Task, TaskKind
 from shared.errors import BadInput
 
@@ -75,6 +76,101 @@ def test_a_head_of_bio_tags_names_entities(tmp_path: Path) -> None:
         import_checkpoint(artifacts, unsorted, name="names", base_model=BASE)
 
 
+LLAMA = {
+    "architectures": ["LlamaForCausalLM"],
+    "vocab_size": 30,
+    "tie_word_embeddings": False,
+}
+LOW_RANK = weights(model__q_proj__lora_A=(4, 8), model__q_proj__lora_B=(8, 4))
+
+
+def writer(folder: Path, **files: object) -> Path:
+    whole = {
+        "config__json": LLAMA,
+        "model__safetensors": weights(model__embed_tokens=(30, 8), lm_head=(30, 8)),
+        "tokenizer__json": {},
+        "tokenizer_config__json": {"chat_template": "{{ messages }}"},
+    }
+    return checkpoint(folder, **(whole | files))
+
+
+def test_a_causal_model_says_how_it_is_asked(tmp_path: Path) -> None:
+    artifacts = FsspecArtifacts((tmp_path / "store").as_uri())
+    form = {"extractor": "number", "chat_template": "plain", "system_prompt": "Count."}
+    folder = writer(tmp_path / "model", task__json={"form": form}, tokenizer_config__json={})
+    taken = import_checkpoint(artifacts, folder, name="sums", base_model=BASE)
+    assert taken.task == Task(
+        TaskKind.GENERATION,
+        (),
+        AnswerForm(extractor=Extractor.NUMBER, chat_template="plain", system_prompt="Count."),
+    )
+    adapter = json.loads(artifacts.get_folder(taken.ref)["adapter.json"])
+    assert adapter["task"]["form"]["system_prompt"] == "Count."
+    lora = {"adapter_config__json": {"task_type": "CAUSAL_LM", "base_model_name_or_path": BASE}}
+    bare = checkpoint(tmp_path / "bare", adapter_model__safetensors=LOW_RANK, **lora)
+    taken = import_checkpoint(artifacts, bare, name="sums", base_model=None)
+    assert taken.task == Task(TaskKind.GENERATION, ())
+    wrong = writer(tmp_path / "wrong", task__json={"form": {"scorer": "taste"}})
+    with pytest.raises(BadInput, match=r"task.json: form.*scorer"):
+        import_checkpoint(artifacts, wrong, name="sums", base_model=BASE)
+
+
+def test_a_causal_model_may_bring_its_template_and_tie_its_head(tmp_path: Path) -> None:
+    tied = LLAMA | {"tie_word_embeddings": True}
+    one = weights(model__embed_tokens=(30, 8), model__q_proj=(8, 8))
+    taken(writer(tmp_path / "tied", config__json=tied, model__safetensors=one))
+    seeing = {"architectures": ["Gemma3ForConditionalGeneration"], "text_config": tied}
+    beside = {"chat_template__jinja": b"{{ messages }}", "tokenizer_config__json": {}}
+    taken(writer(tmp_path / "sees", config__json=seeing, model__safetensors=one, **beside))
+
+
+def test_an_adapter_without_its_type_writes_when_it_declares_a_form(tmp_path: Path) -> None:
+    lora = {"adapter_config__json": {"base_model_name_or_path": BASE}}
+    taken(checkpoint(tmp_path / "m", adapter_model__safetensors=LOW_RANK, task__json={}, **lora))
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ({"model__safetensors": b"w"}, "is not a whole safetensors file"),
+        (
+            {"model__safetensors": weights(model__embed_tokens=(30, 8))},
+            "1 of its 1 weights have a row for each of 30 tokens, a model that writes has 2",
+        ),
+        ({"tokenizer__json": b"", "tokenizer_config__json": {}}, "brings no chat template"),
+        ({"config__json": LLAMA | {"is_encoder_decoder": True}}, "is an encoder with a decoder"),
+        ({"task__json": []}, "task.json: is not a JSON object"),
+        ({"task__json": {"extractor": "number"}}, "'extractor' is nothing that can be said there"),
+        ({"task__json": {"form": {"temperature": 1}}}, "'temperature' is nothing that can be"),
+        ({"task__json": {"form": 3}}, "task.json: form"),
+        ({"task__json": {"kind": "ner"}}, "kind is 'ner', but the model writes"),
+        ({"task__json": {"labels": ["b", "a"]}}, "sorted, none twice"),
+    ],
+)
+def test_a_causal_model_that_cannot_be_asked_is_refused(
+    tmp_path: Path, files: dict[str, object], sentence: str
+) -> None:
+    refused(writer(tmp_path / "model", **files), sentence)
+
+
+def test_a_causal_model_without_tokenizer_or_adapter_is_refused(tmp_path: Path) -> None:
+    whole = {"config__json": LLAMA, "model__safetensors": LOW_RANK}
+    refused(checkpoint(tmp_path / "model", **whole), "has no tokenizer")
+    lora = {"adapter_config__json": LORA | {"task_type": "CAUSAL_LM"}}
+    empty = checkpoint(tmp_path / "lora", adapter_model__safetensors=TWO, **lora)
+    refused(empty, "none of its 1 weights is a low-rank adapter")
+
+
+def test_a_causal_model_of_ours_keeps_its_form(tmp_path: Path) -> None:
+    task = {"kind": "generation", "labels": [], "form": {"extractor": "number"}}
+    ours = {"format": 1, "task": task, "base_model": BASE, "method": "full"}
+    artifacts = FsspecArtifacts((tmp_path / "store").as_uri())
+    found = import_checkpoint(
+        artifacts, writer(tmp_path / "m", adapter__json=ours), name="sums", base_model=None
+    )
+    assert found.task == Task(TaskKind.GENERATION, (), AnswerForm(extractor=Extractor.NUMBER))
+
+
 def labelled(*labels: str, **more: object) -> dict[str, object]:
     return {"id2label": {str(at): label for at, label in enumerate(labels)}} | more
 
@@ -106,9 +202,9 @@ LORA = {"base_model_name_or_path": BASE, "task_type": "SEQ_CLS"}
         (
             {
                 "adapter_model__safetensors": TWO,
-                "adapter_config__json": LORA | {"task_type": "CAUSAL_LM"},
+                "adapter_config__json": LORA | {"task_type": "SEQ_2_SEQ_LM"},
             },
-            "is a CAUSAL_LM, which has no head to classify with",
+            "is a SEQ_2_SEQ_LM, which has no head to classify with",
         ),
         (
             {

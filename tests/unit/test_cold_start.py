@@ -96,7 +96,9 @@ def test_rows_and_wishes_go_before_the_description() -> None:
     [
         ("make it good", None, None, "does not say which family"),
         ("summarise news", None, None, "generation, which cannot be started cold"),
-        ("classify", "sorcery", None, "'sorcery' is unknown"),
+        ("summarise news", None, None, "give one of classification, ner, or register a model"),
+        ("classify", "generation", TaskKind.NER, "generation, which cannot be started cold"),
+        ("classify", "sorcery", None, "'sorcery' is unknown: give one of classification, ner$"),
         ("classify", "ner", TaskKind.CLASSIFICATION, "the rows are of classification"),
     ],
 )

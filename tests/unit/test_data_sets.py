@@ -14,6 +14,7 @@ from shared.data_sets import (
     placed,
     refuse_leaks,
 )
+from shared.domain.answer_form import AnswerForm, Extractor, Scorer
 from shared.domain.rows import Row
 from shared.domain.tasks import Task, TaskKind
 from shared.errors import BadInput
@@ -57,6 +58,15 @@ def test_entities_contradict_as_labels_do() -> None:
     named = '[{"start":0,"end":3,"type":"PER"}]'
     said = sentence(("Ada", named), ("Ada", "[]"), task=ENTITIES)
     assert "the same text 'Ada' is answered" in said
+
+
+def test_written_answers_contradict_when_neither_is_right_for_the_other() -> None:
+    counted = Task(TaskKind.GENERATION, (), AnswerForm(extractor=Extractor.NUMBER))
+    check_training(rows(("2+2?", "4"), ("2+2?", "It is 4.0")), counted, "train.jsonl")
+    said = sentence(("2+2?", "4"), ("2+2?", "It is 4."), ("2+2?", "five, 5"), task=counted)
+    assert said.startswith("train.jsonl line 1 and train.jsonl line 3: the same text '2+2?'")
+    worded = Task(TaskKind.GENERATION, (), AnswerForm(scorer=Scorer.F1))
+    check_training(rows(("sky?", "deep blue"), ("sky?", "blue")), worded, "train.jsonl")
 
 
 def test_a_label_with_one_example_is_refused_where_it_stands() -> None:

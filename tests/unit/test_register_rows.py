@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from shared.cli.row_files import evaluation_rows, training_rows
+from shared.domain.answer_form import AnswerForm
 from shared.domain.rows import Row, dump_rows, load_rows
 from shared.domain.tasks import Task, TaskKind
 from shared.errors import BadInput
@@ -12,6 +13,8 @@ from shared.errors import BadInput
 LABELS = Task(TaskKind.CLASSIFICATION, ("billing", "delivery"))
 ENTITIES = Task(TaskKind.NER, ("LOC", "PER"))
 TAGGED = '{"tokens": ["Ada", "saw", "Rome"], "tags": ["B-PER", "O", "B-LOC"]}'
+WRITTEN = Task(TaskKind.GENERATION, (), AnswerForm(answer_tokens=3))
+PROMPTED = '{"prompt": "2+2?", "answer": "4", "rationale": "Two and two."}'
 LABELLED = '{"text": "a", "label": "billing"}'
 
 
@@ -37,6 +40,15 @@ def test_tagged_tokens_become_a_text_and_its_entities(tmp_path: Path) -> None:
     )
 
 
+def test_prompts_and_answers_keep_their_rationale(tmp_path: Path) -> None:
+    bare = '{"prompt": "3+3?", "answer": "6", "rationale": null}'
+    [reasoned, plain] = training_rows(written(tmp_path, PROMPTED, bare), WRITTEN)
+    row = reasoned.row
+    assert (row.text, row.target, row.rationale) == ("2+2?", "4", "Two and two.")
+    assert plain.row.rationale == ""
+    assert load_rows(dump_rows([row]), Row) == [row]
+
+
 @pytest.mark.parametrize(
     ("task", "line", "said"),
     [
@@ -56,10 +68,22 @@ def test_tagged_tokens_become_a_text_and_its_entities(tmp_path: Path) -> None:
         (LABELS, "[]", "jsonl:2: want"),
         (LABELS, '{"text": "\\ud800", "label": "billing"}', "half of a surrogate pair"),
         (LABELS, '{"text": "a", "label": "delivery"}', "jsonl:1 and "),
+        (WRITTEN, LABELLED, 'jsonl:2: has no \'prompt\': want {"prompt": …, "answer": …}'),
+        (WRITTEN, '{"prompt": "2+3?"}', "jsonl:2: has no 'answer': want"),
+        (WRITTEN, '{"prompt": "2+3?", "answer": 5}', "jsonl:2: answer is 5, not a text"),
+        (WRITTEN, '{"prompt": " ", "answer": "5"}', "jsonl:2: the prompt is empty: write it"),
+        (WRITTEN, '{"prompt": "2+3?", "answer": ""}', "jsonl:2: '' holds no answer (whole)"),
+        (WRITTEN, '{"prompt": "2+2?", "answer": "5"}', "the same text '2+2?' is answered '4' and"),
+        (WRITTEN, '{"prompt": "?", "answer": "a b c d"}', "jsonl:2: 'a b c d'… has 4 words, more"),
+        (
+            WRITTEN,
+            '{"prompt": "2+3?", "answer": "5", "rationale": 5}',
+            "jsonl:2: rationale is 5, not a text",
+        ),
     ],
 )
 def test_a_row_that_does_not_fit_is_named(tmp_path: Path, task: Task, line: str, said: str) -> None:
-    first = TAGGED if task is ENTITIES else LABELLED
+    first = {ENTITIES: TAGGED, LABELS: LABELLED, WRITTEN: PROMPTED}[task]
     assert said in refused(written(tmp_path, first, line), task)
 
 

@@ -79,7 +79,8 @@ def _taught(best: IterationOutcome, material: Material) -> Proposal:
 
 def _other_strategies(recipe: Recipe, material: Material) -> list[Recipe]:
     recipe = recipe.training
-    plain = replace(recipe, strategy=Strategy(recipe.strategy.method))
+    strategy = Strategy(recipe.strategy.method, supervision=recipe.strategy.supervision)
+    plain = replace(recipe, strategy=strategy)
     kept = material.recipes.kept(recipe)
     averaged = material.recipes.kept(recipe, orders=recipe.strategy.orders + 1)
     return [other for other in (kept, averaged, plain) if other != recipe]
@@ -137,6 +138,7 @@ def _union(method: Method, found: Sequence[Strategy]) -> Strategy:
         congruence=max(strategy.congruence for strategy in found),
         averaged=max(strategy.averaged for strategy in found),
         orders=max(strategy.orders for strategy in found),
+        supervision=found[0].supervision,
     )
 
 

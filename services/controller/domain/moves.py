@@ -3,7 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from shared.domain.pipeline import DataSpec, Hyperparameters, Method, Recipe, Strategy
+from shared.domain.pipeline import (
+    DataSpec,
+    Hyperparameters,
+    Method,
+    Recipe,
+    Strategy,
+    Supervision,
+)
+from shared.domain.tasks import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +74,35 @@ class RecipeGrid:
     averaged: float = 0.6
     blends: tuple[float, ...] = (0.3, 0.5)
     bases: tuple[str, ...] = ()
+    max_tokens: int = 128
+    system_prompt: str = ""
+    supervision: Supervision = Supervision.DIRECT
     rates: tuple[float, float] = (1e-6, 2e-2)
     ranks: tuple[int, int] = (4, 128)
     epoch_range: tuple[int, int] = (1, 20)
+
+    def for_task(self, task: Task) -> "RecipeGrid":
+        """The same grid, for a model that writes where the task has a form of answers.
+
+        Such a model starts with its task's prompt and way of answering, at gentler rates, and
+        learns from targets alone: its soft targets would be a whole vocabulary at every token.
+        """
+        if task.form is None:
+            return self
+        return replace(
+            self,
+            lora_rate=5e-4,
+            lora_epochs=4,
+            full_rate=5e-5,
+            full_epochs=3,
+            least_epochs=2,
+            batch_size=16,
+            congruence=0.0,
+            blends=(),
+            max_tokens=task.form.max_tokens,
+            system_prompt=task.form.system_prompt,
+            supervision=task.form.supervision,
+        )
 
     def first(self, base_model: str, method: Method, *, rows: int = 0) -> Recipe:
         """Learns from labels alone; large sets, of ``rows`` rows, need fewer epochs."""
@@ -83,8 +117,10 @@ class RecipeGrid:
             epochs=epochs,
             batch_size=self.batch_size,
             lora_rank=self.lora_rank,
+            max_tokens=self.max_tokens,
+            system_prompt=self.system_prompt,
         )
-        return Recipe(hyperparameters, Strategy(method))
+        return Recipe(hyperparameters, Strategy(method, supervision=self.supervision))
 
     def around(self, lead: Recipe, steps: Sequence[Step]) -> Iterator[Recipe]:
         """The lead changed by each step, within the ranges; best guesses first."""

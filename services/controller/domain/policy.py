@@ -55,6 +55,7 @@ def first_plan(
             "collect more failures before a run"
         )
     base = deployed.version.base_model
+    recipes = recipes.for_task(deployed.task)
     spec = data.first(
         repair=repair,
         labels=len(deployed.task.labels),
@@ -129,6 +130,7 @@ def _searched(
     if why is not None:
         return settle(run, why)
     left = trainings_left(run, budget)
+    recipes = recipes.for_task(run.deployed.task)
     plan = next_plan(run, recipes=recipes, data=data, search=search, trainings=left)
     return plan or settle(run, "no untried move is left")
 

@@ -7,11 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.domain.rows import Row
-from shared.domain.tasks import UNREADABLE, TaskKind
+from shared.domain.tasks import UNREADABLE
 from shared.domain.traces import JudgedTrace
-from shared.tasks import BEHAVIOURS, TaskBehaviour
+from shared.tasks import TaskBehaviour
+from shared.tasks.classification import Classification
 
 Vectors = npt.NDArray[np.float32]
+
+_LABELS = Classification()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +23,8 @@ class Traffic:
 
     ``trusted`` are the deployed model's training rows. ``vectors`` is float32
     [failures + passes + trusted, d], rows L2-normalised, in that order; ``probabilities`` are the
-    deployed model's, [failures + passes + trusted, labels], in the order of ``labels``. ``kind``
-    says what the answers are.
+    deployed model's, [failures + passes + trusted, labels], in the order of ``labels``.
+    ``behaviour`` is that of the model's task.
     """
 
     labels: tuple[str, ...]
@@ -30,7 +33,7 @@ class Traffic:
     trusted: Sequence[Row]
     vectors: Vectors
     probabilities: Vectors | None = None
-    kind: TaskKind = TaskKind.CLASSIFICATION
+    behaviour: TaskBehaviour = _LABELS
 
     def __post_init__(self) -> None:
         rows = len(self.failures) + len(self.passes) + len(self.trusted)
@@ -51,12 +54,8 @@ class Traffic:
             [self.trusted[at] for at in trusted],
             self.vectors[order],
             None if self.probabilities is None else self.probabilities[order],
-            self.kind,
+            self.behaviour,
         )
-
-    @property
-    def behaviour(self) -> TaskBehaviour:
-        return BEHAVIOURS[self.kind]
 
     def named(self) -> "Traffic":
         """The same rows with names that many share for answers: what was confused, or their sort.

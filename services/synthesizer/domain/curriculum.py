@@ -12,11 +12,12 @@ from services.synthesizer.domain.neighbourhood import Neighbourhood, Pick
 from shared.domain.ids import derive_id
 from shared.domain.pipeline import DataSpec
 from shared.domain.rows import FailureRow, Role, Row, TrainingRow
-from shared.domain.tasks import TaskKind
-from shared.tasks import BEHAVIOURS
+from shared.tasks import TaskBehaviour
+from shared.tasks.classification import Classification
 
 CAPPED = "label above the ratio"
 PASS, PARENT = "pass", "parent"
+_LABELS = Classification()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +47,14 @@ def compose(
     parent_embeddings: Vectors | None = None,
     evaluation_texts: Iterable[str] = (),
     parent: str = "the parent's training set",
-    kind: TaskKind = TaskKind.CLASSIFICATION,
+    task: TaskBehaviour = _LABELS,
 ) -> Curriculum:
     """Compose a training set of about ``spec.size`` rows, the same for equal input in any order.
 
     ``embeddings`` is float32 [failures + passes, d], rows L2-normalised, ``parent_embeddings`` the
     same for the parent's rows; without them these are not searched, only replayed. Every failure is
     in: when they exceed their share, the whole grows so that the shares stay. Labels are balanced
-    last, which may shift the shares; answers of a ``kind`` without labels by their sort. Raises
+    last, which may shift the shares; answers of a ``task`` without labels by their sort. Raises
     ValueError when vectors and rows do not fit.
     """
     found = gather(
@@ -64,7 +65,6 @@ def compose(
         parent_embeddings=parent_embeddings,
         evaluation_texts=evaluation_texts,
     )
-    task = BEHAVIOURS[kind]
     material = found.named(task)
     gold, hard, replay = _targets(spec, len(material.failures))
     near = Neighbourhood(material, max(gold, hard))
@@ -174,7 +174,7 @@ class _Draft:
     def _row(self, at: int, role: Role, reason: str) -> TrainingRow:
         row = self._material.pool[at]
         source = PASS if at < self._material.passes else PARENT
-        return TrainingRow(row.id, row.text, row.target, role, source, reason)
+        return TrainingRow(row.id, row.text, row.target, role, source, reason, row.rationale)
 
     def _replayed(self, at: int) -> str:
         of = "passing traffic" if at < self._material.passes else self._parent

@@ -3,11 +3,12 @@
 import re
 from collections import Counter
 
+from shared.domain.row_files import FORMS
 from shared.domain.tasks import TaskKind
 from shared.errors import BadInput
 
-# Families that are known by name and cannot be started here.
-_GENERATION = "generation"
+# The others are known by name only: nothing reads rows of theirs for a start.
+_STARTED = tuple(FORMS)
 _WORDS: dict[str, str] = {
     TaskKind.CLASSIFICATION: (
         "classify classifies classification categorise categorize category categories label labels "
@@ -18,7 +19,7 @@ _WORDS: dict[str, str] = {
         "ner entity entities extract extraction tag tagging span spans mention mentions redact "
         "anonymise anonymize"
     ),
-    _GENERATION: (
+    TaskKind.GENERATION: (
         "generate generation write rewrite summarise summarize summary summaries translate answer "
         "answers chat reply replies draft compose solve"
     ),
@@ -32,13 +33,13 @@ def decide_family(description: str, *, asked: str | None, rows: TaskKind | None)
 
     Raises BadInput where these contradict each other, none tells, or nobody can start it.
     """
-    if asked is not None and asked not in (*TaskKind, _GENERATION):
+    if asked is not None and asked not in list(TaskKind):
         raise BadInput(f"task family {asked!r} is unknown: give one of {_known()}")
     found = asked or rows or _named(description)
-    if found == _GENERATION:
+    if found not in _STARTED:
         raise BadInput(
-            f"{description[:80]!r} asks for {_GENERATION}, which cannot be started cold: give one "
-            f"of {_known()}"
+            f"{description[:80]!r} asks for {found}, which cannot be started cold: give one of "
+            f"{_known()}, or register a model that does it already with pioneer models register"
         )
     if rows and found != rows:
         raise BadInput(
@@ -61,4 +62,4 @@ def _named(description: str) -> str:
 
 
 def _known() -> str:
-    return ", ".join(kind.value for kind in TaskKind)
+    return ", ".join(kind.value for kind in _STARTED)

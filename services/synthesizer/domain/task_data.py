@@ -7,7 +7,7 @@ from shared.domain.near_duplicates import group_near_duplicates, normalise
 from shared.domain.row_files import PlacedRow
 from shared.domain.tasks import Task, TaskKind
 from shared.errors import BadInput
-from shared.tasks import BEHAVIOURS
+from shared.tasks import behaviour
 
 _NAMED = 3
 
@@ -55,7 +55,7 @@ def _answers(rows: Sequence[PlacedRow]) -> dict[str, PlacedRow]:
 
 
 def _check_answers(rows: Sequence[PlacedRow], task: Task) -> None:
-    objection = BEHAVIOURS[task.kind].objection
+    objection = behaviour(task).objection
     for row in rows:
         if why := objection(row.target, task, row.text):
             raise BadInput(f"{row.place}: {why}")
@@ -63,7 +63,7 @@ def _check_answers(rows: Sequence[PlacedRow], task: Task) -> None:
 
 def _check_support(rows: Sequence[PlacedRow], test: Sequence[PlacedRow], task: Task) -> None:
     """Each answer needs a row to learn and another to be measured on."""
-    sort = BEHAVIOURS[task.kind].sort
+    sort = behaviour(task).sort
     least = 1 if test else 2
     groups: dict[str, set[int]] = defaultdict(set)
     places: dict[str, list[str]] = defaultdict(list)

@@ -1,0 +1,90 @@
+"""A model with the head that its task needs, from a folder."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from shared.domain.tasks import Head, Task
+from shared.errors import BadInput
+from shared.jobs.classifiers import (
+    config_of,
+    context_of,
+    new_classifier,
+    not_its_own,
+    saved_classifier,
+    unreadable,
+)
+from shared.tasks import behaviour
+
+
+def new_model(folder: Path, task: Task) -> Any:
+    """A classifier, or a causal language model; float32, on the CPU.
+
+    Raises BadInput for a folder that cannot write where the task is to write.
+    """
+    if behaviour(task).head is Head.NEXT:
+        return _writer(folder)
+    return new_classifier(folder, task)
+
+
+def saved_model(folder: Path, task: Task) -> Any:
+    """A model that was trained for the task, as ``new_model``. Raises BadInput without its head."""
+    if behaviour(task).head is Head.NEXT:
+        return _writer(folder)
+    return saved_classifier(folder, task)
+
+
+def context_for(model: Any, task: Task) -> int:
+    """How many tokens of a request and its answer fit, the answer's end beside them."""
+    return context_of(model) - (1 if behaviour(task).head is Head.NEXT else 0)
+
+
+def _writer(folder: Path) -> Any:
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, GenerationConfig
+    from transformers.utils import logging
+
+    # What is missing is refused: the table of it would only alarm.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    config = config_of(folder)
+    if not _writes(config):
+        raise BadInput(
+            f"{folder.name}: a model of type {config.model_type!r} has no head that writes: "
+            "choose a causal language model as base"
+        )
+    try:
+        found: Any = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            dtype=torch.float32,
+            # As in ``new_classifier``.
+            attn_implementation=None if torch.cuda.is_available() else "eager",
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    except (SafetensorError, OSError, ValueError) as error:
+        raise unreadable(folder, error) from error
+    model, told = found
+    # Nothing of it is new: what is not there would write at random.
+    wrong = sorted([*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])])
+    if wrong:
+        raise not_its_own(folder, wrong)
+    # What its authors sample with would change greedy answers.
+    model.generation_config = GenerationConfig()
+    return model
+
+
+def _writes(config: Any) -> bool:
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING,
+        MODEL_FOR_MASKED_LM_MAPPING,
+    )
+
+    kind = type(config)
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING or config.is_encoder_decoder:
+        return False
+    # BERT and its kin have a causal class too, for decoders that were trained as such.
+    return kind not in MODEL_FOR_MASKED_LM_MAPPING or bool(getattr(config, "is_decoder", False))
