@@ -46,7 +46,7 @@ class Flips:
 
 
 def measure_churn(deployment: Deployment) -> Iterator[Flips]:
-    """``plain``, ``kept`` as a run begins, ``protected`` as it goes on after breaking much."""
+    """``plain`` as a run begins, ``kept`` to its parent, ``protected`` as after breaking much."""
     with TemporaryDirectory(prefix="pioneer-churn-") as home:
         yield from _Bench(deployment, FsspecArtifacts(home)).arms()
 
@@ -64,11 +64,13 @@ def arms(seed: int) -> dict[str, tuple[Recipe, int]]:
         ),
         Strategy(Method.FULL),
     )
-    *_, kept = grid.with_blends(grid.kept(plain))
-    *_, protected = grid.with_blends(grid.kept(plain, orders=PROTECTING[0].keep))
+    # The smallest blend: it costs least where the new model is much better than its parent.
+    _, kept, *_ = grid.with_blends(grid.kept(plain))
+    _, protected, *_ = grid.with_blends(grid.kept(plain, orders=PROTECTING[0].keep))
     return {
         "plain": (plain, REPLAYED),
         "kept": (kept, REPLAYED),
+        "protected": (protected, REPLAYED),
         "plain, more replay": (plain, REPLAYED_MORE),
         "protected, more replay": (protected, REPLAYED_MORE),
     }

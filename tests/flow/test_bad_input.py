@@ -266,7 +266,10 @@ async def test_a_training_set_that_is_not_there_is_said_at_once(house: House) ->
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"task": {"kind": "translation", "labels": ["a", "b"]}}, "'classification' or 'ner'"),
+        (
+            {"task": {"kind": "translation", "labels": ["a", "b"]}},
+            "'classification', 'ner' or 'generation'",
+        ),
         ({"task": {"kind": "classification", "labels": ["a"]}}, "at least two distinct labels"),
         ({"task": {"kind": "classification", "labels": ["", "a"]}}, "label '' is blank"),
         ({"task": {"kind": "ner", "labels": ["x" * 500]}}, "has 500 characters, more than 200"),

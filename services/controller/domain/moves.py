@@ -57,8 +57,9 @@ PROTECTING: tuple[Step, ...] = (Step(keep=2), *GENTLER)
 class RecipeGrid:
     """The first recipes, and the range (lowest, highest) each hyperparameter is tuned in.
 
-    A recipe that is held to its parent has soft targets of weight ``congruence``, and the mean of
-    the weights over the last ``averaged`` part. Its blends with the parent cost no training.
+    A recipe that is held to its parent has soft targets of weight ``congruence``, and, where that
+    is asked for, the mean of the weights over the last ``averaged`` part. Blends of whole weights
+    with the parent cost no training.
     ``bases``: base models to turn to when nothing else helps, each larger than the one before.
     """
 
@@ -71,8 +72,8 @@ class RecipeGrid:
     least_epochs: int = 4
     batch_size: int = 32
     congruence: float = 1.0
-    averaged: float = 0.6
-    blends: tuple[float, ...] = (0.3, 0.5)
+    averaged: float = 0.0
+    blends: tuple[float, ...] = (0.2, 0.5)
     bases: tuple[str, ...] = ()
     max_tokens: int = 128
     system_prompt: str = ""
