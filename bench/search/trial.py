@@ -38,6 +38,7 @@ from shared.events import (
 )
 from shared.job_specs import FailedCandidate, TrainedCandidate
 from shared.ports import ArtifactStore
+from shared.tasks import behaviour
 
 # The clock stands still: trainings alone end a run.
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -111,7 +112,7 @@ def _composed(artifacts: ArtifactStore, asked: IterationRequested) -> tuple[Trai
         inputs.parent,
         asked.data,
         evaluation_texts=inputs.measured,
-        kind=asked.deployed.task.kind,
+        task=behaviour(asked.deployed.task),
     )
     return enrich(
         curriculum, inputs.made, inputs.noise, asked.data, evaluation_texts=inputs.measured
