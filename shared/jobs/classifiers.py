@@ -1,6 +1,5 @@
 """Classifiers of texts or of words, and tokenizers of Hugging Face, made from a folder."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -10,6 +9,7 @@ import torch
 from shared.domain.bio import bio_tags
 from shared.domain.tasks import Head, Task
 from shared.errors import DEFECTS, BadInput
+from shared.jobs.weights import config_of, first_line, load_weights, not_its_own
 from shared.tasks import behaviour
 
 
@@ -42,7 +42,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
             raise ValueError("it knows no word")
     except (OSError, RuntimeError, *DEFECTS) as error:
         raise BadInput(
-            f"model {folder}: its tokenizer cannot be read ({_first_line(error)}): save it beside "
+            f"model {folder}: its tokenizer cannot be read ({first_line(error)}): save it beside "
             "the model with tokenizer.save_pretrained"
         ) from error
     return cast("Tokenizer", found)
@@ -62,30 +62,14 @@ def saved_classifier(folder: Path, task: Task) -> Any:
 
 
 def _classifier(folder: Path, task: Task, *, fresh_head: bool) -> Any:
-    from safetensors import SafetensorError
-    from transformers.utils import logging
-
-    # A new head is expected: the table of missing keys would only alarm.
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     classes = head_classes(task)
-    kind = _with_head(folder, task)
-    try:
-        model, told = kind.from_pretrained(
-            str(folder),
-            num_labels=len(classes),
-            id2label=dict(enumerate(classes)),
-            label2id={name: index for index, name in enumerate(classes)},
-            dtype=torch.float32,
-            # Fused attention pays for long rows on a GPU; on a CPU it is slower for short ones.
-            attn_implementation=None if torch.cuda.is_available() else "eager",
-            use_safetensors=True,
-            trust_remote_code=False,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )
-    except (SafetensorError, OSError, ValueError) as error:
-        raise unreadable(folder, error) from error
+    model, told = load_weights(
+        _with_head(folder, task),
+        folder,
+        num_labels=len(classes),
+        id2label=dict(enumerate(classes)),
+        label2id={name: index for index, name in enumerate(classes)},
+    )
     others = [
         key for key, *_ in told["mismatched_keys"] if not (fresh_head and _of_head(key, model))
     ]
@@ -118,54 +102,6 @@ def _with_head(folder: Path, task: Task) -> Any:
             "deberta-v2, distilbert or modernbert"
         )
     return AutoModelForTokenClassification if of_words else AutoModelForSequenceClassification
-
-
-def config_of(folder: Path) -> Any:
-    """The configuration of a model folder. Raises BadInput for one that transformers cannot use."""
-    from transformers import AutoConfig
-
-    try:
-        return AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
-    except (OSError, *DEFECTS) as error:
-        raise BadInput(
-            f"model {folder}: its config.json cannot be used ({_first_line(error)}): name a model "
-            "of an architecture that transformers knows, without code of its own"
-        ) from error
-
-
-def not_its_own(folder: Path, wrong: Sequence[str]) -> BadInput:
-    """What is said of a model of which these weights are missing or of another shape."""
-    return BadInput(
-        f"model {folder}: {len(wrong)} of its weights, such as {wrong[0]}, are not there or of "
-        "another shape than its config.json says: save the whole model again"
-    )
-
-
-def unreadable(folder: Path, error: BaseException) -> BadInput:
-    """What is said of a model whose weights transformers refused."""
-    return BadInput(
-        f"model {folder}: its weights cannot be read ({_first_line(error)}): save or fetch it "
-        "again, as safetensors"
-    )
-
-
-def context_of(model: Any) -> int:
-    """How many tokens a model can read at once; very many where positions have no end."""
-    embedded = next(
-        (part for name, part in model.named_modules() if name.endswith("position_embeddings")), None
-    )
-    if isinstance(embedded, torch.nn.Embedding):
-        # RoBERTa counts positions from behind its padding's.
-        first = 0 if embedded.padding_idx is None else embedded.padding_idx + 1
-        return embedded.num_embeddings - first
-    found = getattr(model.config, "max_position_embeddings", None) or 0
-    # XLNet writes -1 for no end.
-    return found if found > 0 else sys.maxsize
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__
 
 
 def head_classes(task: Task) -> tuple[str, ...]:

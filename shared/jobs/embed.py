@@ -22,16 +22,10 @@ from shared.job_specs import EmbedResult, EmbedSpec
 from shared.jobs.base_models import base_folder
 from shared.jobs.batches import inference_batches
 from shared.jobs.checkpoints import load
-from shared.jobs.classifiers import (
-    Tokenizer,
-    context_of,
-    encode,
-    load_tokenizer,
-    padded,
-    unreadable,
-)
+from shared.jobs.classifiers import Tokenizer, encode, load_tokenizer, padded
 from shared.jobs.devices import device, mixed_precision
 from shared.jobs.rows import read_rows
+from shared.jobs.weights import context_of, load_weights, not_its_own
 from shared.ports import ArtifactStore
 from shared.tasks import behaviour
 
@@ -84,20 +78,11 @@ def load_base(name: str) -> Encoder:
 
 def load_encoder(folder: Path) -> Encoder:
     """The encoder in a folder, without a head. Raises BadInput when it cannot be read."""
-    from safetensors import SafetensorError
     from transformers import AutoModel
 
-    try:
-        model: Any = AutoModel.from_pretrained(
-            str(folder),
-            dtype=torch.float32,
-            # As in ``new_classifier``: fused attention is slower for short rows on a CPU.
-            attn_implementation=None if torch.cuda.is_available() else "eager",
-            use_safetensors=True,
-            trust_remote_code=False,
-        )
-    except (SafetensorError, OSError, ValueError) as error:
-        raise unreadable(folder, error) from error
+    model, told = load_weights(AutoModel, folder)
+    if wrong := [key for key, *_ in told["mismatched_keys"]]:
+        raise not_its_own(folder, wrong)
     longest = min(_MAX_TOKENS, context_of(model))
     return Encoder(model.to(device()).eval(), load_tokenizer(folder), longest)
 

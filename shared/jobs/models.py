@@ -3,18 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from shared.domain.tasks import Head, Task
 from shared.errors import BadInput
-from shared.jobs.classifiers import (
-    config_of,
-    context_of,
-    new_classifier,
-    not_its_own,
-    saved_classifier,
-    unreadable,
-)
+from shared.jobs.classifiers import new_classifier, saved_classifier
+from shared.jobs.weights import config_of, context_of, load_weights, not_its_own
 from shared.tasks import behaviour
 
 
@@ -41,33 +33,15 @@ def context_for(model: Any, task: Task) -> int:
 
 
 def _writer(folder: Path) -> Any:
-    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, GenerationConfig
-    from transformers.utils import logging
 
-    # What is missing is refused: the table of it would only alarm.
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     config = config_of(folder)
     if not _writes(config):
         raise BadInput(
             f"{folder.name}: a model of type {config.model_type!r} has no head that writes: "
             "choose a causal language model as base"
         )
-    try:
-        found: Any = AutoModelForCausalLM.from_pretrained(
-            str(folder),
-            dtype=torch.float32,
-            # As in ``new_classifier``.
-            attn_implementation=None if torch.cuda.is_available() else "eager",
-            use_safetensors=True,
-            trust_remote_code=False,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )
-    except (SafetensorError, OSError, ValueError) as error:
-        raise unreadable(folder, error) from error
-    model, told = found
+    model, told = load_weights(AutoModelForCausalLM, folder)
     # Nothing of it is new: what is not there would write at random.
     wrong = sorted([*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])])
     if wrong:

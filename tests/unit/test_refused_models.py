@@ -32,17 +32,18 @@ from shared.jobs import __main__ as job  # noqa: E402
 from shared.jobs.base_models import base_folder  # noqa: E402
 from shared.jobs.checkpoints import FORMAT, Adapter, load, save  # noqa: E402
 from shared.jobs.classifiers import (  # noqa: E402
-    context_of,
     load_tokenizer,
     new_classifier,
     saved_classifier,
 )
+from shared.jobs.embed import load_encoder  # noqa: E402
 from shared.jobs.evaluate import run_evaluate  # noqa: E402
 from shared.jobs.lessons import prepare  # noqa: E402
 from shared.jobs.predict import Predictor  # noqa: E402
 from shared.jobs.rows import Row, read_rows  # noqa: E402
 from shared.jobs.train import train_together  # noqa: E402
 from shared.jobs.trainable import trainable  # noqa: E402
+from shared.jobs.weights import context_of  # noqa: E402
 
 TASK = Task(TaskKind.CLASSIFICATION, ("billing", "delivery", "returns"))
 ENTITIES = Task(TaskKind.NER, ("city",))
@@ -137,6 +138,8 @@ def test_an_encoder_of_other_weights_is_refused_not_made_up(tmp_path: Path) -> N
     said = json.loads((tmp_path / "config.json").read_text())
     with pytest.raises(BadInput, match=r"weights, such as bert\.\S+, are not there or of another"):
         new_classifier(spoilt(tmp_path, said | {"intermediate_size": 32}), TASK)
+    with pytest.raises(BadInput, match="not there or of another shape"):
+        load_encoder(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
     with pytest.raises(BadInput, match="save the whole model again"):
         new_classifier(spoilt(tmp_path, said), TASK)
