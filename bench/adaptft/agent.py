@@ -165,30 +165,31 @@ class Agent:
 
     async def _until_closed(
         self,
-    ) -> tuple[RunClosed, FailuresDiagnosed | None, ModelPromoted | None]:
+    ) -> tuple[RunClosed, FailuresDiagnosed, ModelPromoted | None]:
         closed: RunClosed | None = None
-        diagnosed: FailuresDiagnosed | None = None
+        diagnosed: dict[str, FailuresDiagnosed] = {}
         promoted: ModelPromoted | None = None
         async with asyncio.timeout(_PATIENCE_S):
             async for event in self._house.events():
                 match event:
                     case FailuresDiagnosed():
-                        diagnosed = event
+                        diagnosed[event.id] = event
                     case ModelPromoted():
                         promoted = event
                     case RunClosed():
                         closed = event
                     case _:
                         continue
-                # Two topics have no common order: a promotion may be heard after its run's end.
-                if closed and (closed.outcome != "promoted" or promoted):
-                    return closed, diagnosed, promoted
+                # Topics have no common order: a run's end may be heard before its diagnosis and
+                # before its promotion.
+                if closed is None or (closed.outcome == "promoted" and promoted is None):
+                    continue
+                if closed.diagnosis_event in diagnosed:
+                    return closed, diagnosed[closed.diagnosis_event], promoted
         raise PermanentError("the stream of events ended before the run did")
 
-    def _quarantined(self, diagnosed: FailuresDiagnosed | None) -> frozenset[str]:
+    def _quarantined(self, diagnosed: FailuresDiagnosed) -> frozenset[str]:
         """Ids of traces that the diagnosis kept out of training."""
-        if diagnosed is None:
-            return frozenset()
         lines = self._house.artifacts.get_folder(diagnosed.diagnosis)["triage.jsonl"].splitlines()
         found = [json.loads(line) for line in lines]
         return frozenset(one["id"] for one in found if one["kind"] != TriageKind.FIXABLE)

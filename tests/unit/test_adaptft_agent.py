@@ -97,8 +97,8 @@ class FakeHouse:
             iterations=1,
             seconds=1.0,
         )
-        # A promotion may be heard after its run's end.
-        return [diagnosed, closed, *([self._promoted(2, model)] if promoted else [])]
+        # A promotion may be heard after its run's end, and so may the diagnosis.
+        return [diagnosed, closed, self._promoted(2, model)] if promoted else [closed, diagnosed]
 
     def _triage(self) -> bytes:
         traces: list[TraceLogged] = self.heard(TraceLogged)
