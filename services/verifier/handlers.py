@@ -6,7 +6,7 @@ import logging
 
 from services.verifier.domain.evaluation import EvaluationSets
 from services.verifier.domain.gates import explain
-from services.verifier.predictions import read_predictions
+from services.verifier.predictions import read_grades, read_predictions
 from services.verifier.trial import DEPLOYED, Trial
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.evaluation import Admitted, Limits, Unusable, Verdict
@@ -22,6 +22,7 @@ from shared.events import (
 )
 from shared.job_specs import EvaluateResult, EvaluateSpec, JobResult, ModelSpec
 from shared.ports import ArtifactStore, Publisher
+from shared.tasks import behaviour
 from shared.watcher import Job, JobWatcher
 
 logger = logging.getLogger(__name__)
@@ -88,8 +89,11 @@ class VerifierHandlers:
             current=self._rows(event.evaluation_set),
             earlier={f"checkpoint {number}": self._rows(ref) for number, ref in earlier},
         )
-        said = read_predictions(self._artifacts.get(result.predictions))
-        trial = Trial(event, sets, said, result.broken, self._limits)
+        predictions = self._artifacts.get(result.predictions)
+        said = read_predictions(predictions)
+        graded = not behaviour(event.deployed.task).compares
+        grades = read_grades(predictions) if graded else None
+        trial = Trial(event, sets, said, result.broken, self._limits, grades)
         return tuple(self._settled(candidate, verdict) for candidate, verdict in trial.verdicts())
 
     def _settled(self, candidate: Candidate, verdict: Verdict) -> CandidateVerdict:
