@@ -3,11 +3,15 @@
 import asyncio
 import json
 import logging
+from collections.abc import Mapping
 
-from services.verifier.domain.evaluation import EvaluationSets
+from services.verifier.answer_judge import AnswerJudge
+from services.verifier.domain.evaluation import EvaluationSets, Grades
 from services.verifier.domain.gates import explain
-from services.verifier.predictions import read_grades, read_predictions
+from services.verifier.domain.judge_prompt import given_answers
+from services.verifier.predictions import Said, read_grades, read_predictions
 from services.verifier.trial import DEPLOYED, Trial
+from shared.domain.answer_form import Scorer
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.evaluation import Admitted, Limits, Unusable, Verdict
 from shared.domain.ids import derive_id
@@ -34,10 +38,17 @@ _ADAPTER = "adapter.json"
 class VerifierHandlers:
     """Has candidates evaluated beside the deployed model, and gives the gate's verdicts."""
 
-    def __init__(self, publisher: Publisher, artifacts: ArtifactStore, limits: Limits) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        artifacts: ArtifactStore,
+        limits: Limits,
+        judge: AnswerJudge,
+    ) -> None:
         self._publisher = publisher
         self._artifacts = artifacts
         self._limits = limits
+        self._judge = judge
 
     async def on_candidates(self, event: CandidatesTrained, watcher: JobWatcher) -> None:
         models: list[ModelSpec] = []
@@ -58,7 +69,11 @@ class VerifierHandlers:
         if not isinstance(result, EvaluateResult):
             raise BadInput(f"job {job.id} gave a {result.kind} result, not predictions")
         event = CandidatesTrained.model_validate_json(job.cause)
-        verdicts = await asyncio.to_thread(self._verdicts, event, result)
+        sets, predictions = await asyncio.to_thread(self._read, event, result)
+        said = read_predictions(predictions)
+        grades = await self._grades(event, sets, predictions, said)
+        trial = Trial(event, sets, said, result.broken, self._limits, grades)
+        verdicts = await asyncio.to_thread(self._verdicts, trial)
         for verdict in verdicts:
             logger.info("%s: %s", verdict.candidate.name, verdict.reason)
         await self._publisher.publish(
@@ -79,9 +94,10 @@ class VerifierHandlers:
         event = CandidatesTrained.model_validate_json(job.cause)
         await self._publisher.publish(StepFailed.after(event, step="verify", reason=reason))
 
-    def _verdicts(
+    def _read(
         self, event: CandidatesTrained, result: EvaluateResult
-    ) -> tuple[CandidateVerdict, ...]:
+    ) -> tuple[EvaluationSets, bytes]:
+        """What was asked, and what was answered."""
         if reason := result.broken.get(DEPLOYED):
             raise BadInput(f"the deployed model cannot be evaluated, nothing to compare: {reason}")
         earlier = enumerate(event.deployed.earlier_evaluations, 1)
@@ -89,11 +105,25 @@ class VerifierHandlers:
             current=self._rows(event.evaluation_set),
             earlier={f"checkpoint {number}": self._rows(ref) for number, ref in earlier},
         )
-        predictions = self._artifacts.get(result.predictions)
-        said = read_predictions(predictions)
-        graded = not behaviour(event.deployed.task).compares
-        grades = read_grades(predictions) if graded else None
-        trial = Trial(event, sets, said, result.broken, self._limits, grades)
+        return sets, self._artifacts.get(result.predictions)
+
+    async def _grades(
+        self,
+        event: CandidatesTrained,
+        sets: EvaluationSets,
+        predictions: bytes,
+        said: Mapping[str, Said],
+    ) -> Grades | None:
+        """Which answers are right, where comparing does not tell."""
+        task = event.deployed.task
+        if behaviour(task).compares:
+            return None
+        if task.form is None or task.form.scorer is not Scorer.JUDGE:
+            return read_grades(predictions)
+        answers = given_answers(sets, [one.outputs for one in said.values()])
+        return await self._judge.grade(answers, task, run_id=event.run_id)
+
+    def _verdicts(self, trial: Trial) -> tuple[CandidateVerdict, ...]:
         return tuple(self._settled(candidate, verdict) for candidate, verdict in trial.verdicts())
 
     def _settled(self, candidate: Candidate, verdict: Verdict) -> CandidateVerdict:

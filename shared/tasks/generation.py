@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from shared.domain.answer_form import AnswerForm, Extractor, Scorer
 from shared.domain.answer_scores import extract, plain_words, score, token_f1
 from shared.domain.tasks import UNREADABLE, Head, Task
-from shared.domain.tested_answers import TESTS_MARK, taught, checks_of
+from shared.domain.tested_answers import TESTS_MARK, checks_of, taught
 
 ANSWER = "an answer"
 OTHER = "other words"

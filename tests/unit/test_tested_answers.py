@@ -12,7 +12,7 @@ from shared.cli.row_files import training_rows
 from shared.domain.answer_form import AnswerForm, Extractor, Scorer
 from shared.domain.rows import EvalPart, EvalRow
 from shared.domain.tasks import Task, TaskKind
-from shared.domain.tested_answers import TESTS_MARK, taught, checks_of, with_tests
+from shared.domain.tested_answers import TESTS_MARK, checks_of, taught, with_tests
 from shared.domain.traces import Verdict
 from shared.errors import BadInput
 from shared.tasks import behaviour
