@@ -3,13 +3,13 @@
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from dataclasses import replace
 
 from services.verifier.answer_judge import AnswerJudge
-from services.verifier.domain.evaluation import EvaluationSets, Grades
+from services.verifier.domain.evaluation import EvaluationSets
 from services.verifier.domain.gates import explain
 from services.verifier.domain.judge_prompt import given_answers
-from services.verifier.predictions import Said, read_grades, read_predictions
+from services.verifier.predictions import read_grades, read_predictions
 from services.verifier.trial import DEPLOYED, Trial
 from shared.domain.answer_form import Scorer
 from shared.domain.artifacts import ArtifactRef
@@ -71,8 +71,8 @@ class VerifierHandlers:
         event = CandidatesTrained.model_validate_json(job.cause)
         sets, predictions = await asyncio.to_thread(self._read, event, result)
         said = read_predictions(predictions)
-        grades = await self._grades(event, sets, predictions, said)
-        trial = Trial(event, sets, said, result.broken, self._limits, grades)
+        trial = Trial(event, sets, said, result.broken, self._limits)
+        trial = await self._graded(trial, predictions)
         verdicts = await asyncio.to_thread(self._verdicts, trial)
         for verdict in verdicts:
             logger.info("%s: %s", verdict.candidate.name, verdict.reason)
@@ -107,21 +107,16 @@ class VerifierHandlers:
         )
         return sets, self._artifacts.get(result.predictions)
 
-    async def _grades(
-        self,
-        event: CandidatesTrained,
-        sets: EvaluationSets,
-        predictions: bytes,
-        said: Mapping[str, Said],
-    ) -> Grades | None:
-        """Which answers are right, where comparing does not tell."""
-        task = event.deployed.task
+    async def _graded(self, trial: Trial, predictions: bytes) -> Trial:
+        """The trial with what is right in it, where comparing does not tell."""
+        task = trial.event.deployed.task
         if behaviour(task).compares:
-            return None
+            return trial
         if task.form is None or task.form.scorer is not Scorer.JUDGE:
-            return read_grades(predictions)
-        answers = given_answers(sets, [one.outputs for one in said.values()])
-        return await self._judge.grade(answers, task, run_id=event.run_id)
+            return replace(trial, grades=read_grades(predictions))
+        answers = given_answers(trial.sets, [one.outputs for one in trial.said.values()])
+        grades = await self._judge.grade(answers, task, run_id=trial.event.run_id)
+        return trial.judged_by(grades, {one.row for one in answers if one.key not in grades})
 
     def _verdicts(self, trial: Trial) -> tuple[CandidateVerdict, ...]:
         return tuple(self._settled(candidate, verdict) for candidate, verdict in trial.verdicts())

@@ -17,7 +17,10 @@ Outputs = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One model's outputs by row id, and the entities it saw; ``vouched`` says whose they are."""
+    """One model's outputs by row id, and the entities it saw.
+
+    ``vouched`` says whose they are, or which do not count.
+    """
 
     outputs: Outputs
     seen: Seen
@@ -29,7 +32,7 @@ class Said:
         return Said(
             _without(self.outputs, held) | _only(twin.outputs, held),
             _without(self.seen, held) | _only(twin.seen, held),
-            (reason,),
+            (*self.vouched, reason),
         )
 
 

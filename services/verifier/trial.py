@@ -1,6 +1,6 @@
 """Candidates on trial: what each said of the evaluation rows, and the gate's verdict of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from services.verifier.domain.evaluation import EvaluationSets, Grades, evaluate
@@ -31,6 +31,18 @@ class Trial:
     broken: Mapping[str, str]
     limits: Limits
     grades: Grades | None = None
+
+    def judged_by(self, grades: Grades, ungraded: Collection[str]) -> "Trial":
+        """The trial by these grades; rows to which an answer has none count for nobody."""
+        if not ungraded:
+            return replace(self, grades=grades)
+        told = f"{len(ungraded)} rows are left out: the chat model did not grade all answers"
+        return replace(
+            self,
+            sets=self.sets.without(ungraded),
+            said={k: replace(one, vouched=(*one.vouched, told)) for k, one in self.said.items()},
+            grades=grades,
+        )
 
     def verdicts(self) -> Iterator[tuple[Candidate, Verdict]]:
         """Each candidate with its verdict; those that name entities at their best threshold.

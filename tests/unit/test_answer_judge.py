@@ -8,17 +8,26 @@ import pytest
 from services.verifier.answer_judge import AnswerJudge
 from services.verifier.domain.evaluation import EvaluationSets, Grades
 from services.verifier.domain.judge_prompt import Given, given_answers
+from services.verifier.predictions import Said
+from services.verifier.trial import DEPLOYED, Trial
 from shared.adapters.chat_ledger import DocumentLedger
 from shared.chat.asking import Chat
 from shared.chat.ports import ChatCall, ChatUnavailable
 from shared.domain.answer_form import AnswerForm, Extractor, Scorer
+from shared.domain.artifacts import ArtifactRef
 from shared.domain.chat_calls import Budget, Outcome, Prices
+from shared.domain.evaluation import Limits, Unusable
+from shared.domain.lineage import DeployedModel, ModelVersion
+from shared.domain.pipeline import Hyperparameters, Method, Recipe, Strategy
 from shared.domain.rows import EvalPart, EvalRow
 from shared.domain.tasks import Task, TaskKind
 from shared.errors import BadInput, PermanentError
+from shared.events import Candidate, CandidatesTrained
 from tests.fakes.chat import RecordedChat, Reply, said
 from tests.fakes.documents import InMemoryDocuments
 
+REF = ArtifactRef("file:///adapter", "0" * 64)
+RECIPE = Recipe(Hyperparameters("base", 2e-4), Strategy(Method.FULL))
 TASK = Task(TaskKind.GENERATION, (), AnswerForm(scorer=Scorer.JUDGE, extractor=Extractor.MARKED))
 RIGHT = Given("r1", "Where is it?", "In the French capital.", "Paris")
 WRONG = Given("r2", "Where is it?", "In Rome.", "Paris")
@@ -120,6 +129,49 @@ async def test_what_was_graded_before_it_failed_is_kept() -> None:
 async def test_without_a_chat_model_the_setting_is_named() -> None:
     with pytest.raises(BadInput, match="set PIONEER_LLM_BASE_URL and PIONEER_LLM_MODEL"):
         await AnswerJudge(None, InMemoryDocuments()).grade([RIGHT], TASK, run_id="run")
+
+
+async def test_a_few_answers_may_stay_without_a_grade() -> None:
+    asked = [Given(f"r{at}", f"Question {at}?", "Rome", "Paris") for at in range(20)]
+
+    def declines_one(call: ChatCall) -> Reply:
+        return said("no JSON") if "Question 7?" in call.user else by_city(call)
+
+    grades = await Judge(declines_one).grade(*asked)
+    assert asked[7].key not in grades
+    assert len(grades) == 19
+
+
+def test_rows_without_a_grade_count_for_nobody() -> None:
+    rows = [
+        EvalRow(id_, "Where?", "Paris", EvalPart.HELDOUT, right_before=False)
+        for id_ in ("f1", "f2")
+    ]
+    event = CandidatesTrained(
+        id="trained",
+        model="places",
+        run_id="run",
+        iteration=1,
+        deployed=DeployedModel(
+            "places", TASK, ModelVersion(1, REF, "base", None, None, None, None), ()
+        ),
+        evaluation_set=REF,
+        training_set=REF,
+        candidates=(Candidate(id="c", recipe=RECIPE, adapter=REF, train_seconds=1.0),),
+    )
+    said_by = {
+        DEPLOYED: Said({"f1": "Rome", "f2": "Rome"}, {}),
+        "c": Said({"f1": "In France", "f2": "?"}, {}),
+    }
+    sets = EvaluationSets(current=rows, earlier={"checkpoint 1": rows})
+    trial = Trial(event, sets, said_by, {}, Limits())
+    grades = {("f1", "Rome", "Paris"): False, ("f1", "In France", "Paris"): True}
+    [(_, verdict)] = trial.judged_by(grades, {"f2"}).verdicts()
+    assert not isinstance(verdict, Unusable)
+    report = verdict.report
+    assert (report.heldout.total, report.heldout.right_after) == (1, 1)
+    assert report.earlier[0].total == 1
+    assert any("1 rows are left out" in warning for warning in report.warnings)
 
 
 def test_every_answer_to_every_row_is_to_be_graded_once() -> None:

@@ -1,7 +1,7 @@
 """Scores a candidate's answers beside the deployed model's, set by set (paper §2.6 step 7)."""
 
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.verifier.domain.power import mcnemar_p, power_warning
@@ -34,6 +34,16 @@ class EvaluationSets:
 
     current: Sequence[EvalRow]
     earlier: Mapping[str, Sequence[EvalRow]]
+
+    def without(self, rows: Collection[str]) -> "EvaluationSets":
+        """The sets but for the rows of these ids."""
+        return EvaluationSets(
+            [row for row in self.current if row.id not in rows],
+            {
+                name: [row for row in earlier if row.id not in rows]
+                for name, earlier in self.earlier.items()
+            },
+        )
 
 
 @dataclass(frozen=True, slots=True)

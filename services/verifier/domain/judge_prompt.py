@@ -47,6 +47,11 @@ class Given:
     output: str
     target: str
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """As grades are kept by."""
+        return self.row, self.output, self.target
+
 
 def given_answers(sets: EvaluationSets, outputs: Iterable[Mapping[str, str]]) -> list[Given]:
     """The distinct answers that models, each by row id, gave to the rows of all sets."""
