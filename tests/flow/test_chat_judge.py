@@ -1,6 +1,7 @@
 """A model whose answers a chat model grades: refused without one, promoted by its word with one."""
 
 from pathlib import Path
+from typing import Any
 
 from shared.chat.ports import ChatCall
 from shared.domain.answer_form import AnswerForm, Scorer
@@ -13,7 +14,7 @@ from tests.flow.conftest import MODEL, House, built_house, trace
 from tests.flow.rows import rows_of
 
 TASK = Task(TaskKind.GENERATION, (), AnswerForm(scorer=Scorer.JUDGE, chat_template="plain"))
-CHAT = {"llm_base_url": "http://nowhere/v1", "llm_model": "recorded"}
+CHAT: dict[str, Any] = {"llm_base_url": "http://nowhere/v1", "llm_model": "recorded"}
 
 
 def worded(rows: list[Row]) -> list[Row]:

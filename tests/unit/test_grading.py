@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -148,6 +149,6 @@ def test_what_is_compared_is_not_run(evaluated: Any, monkeypatch: pytest.MonkeyP
     from shared.jobs import evaluate
 
     plain = Task(TaskKind.GENERATION, (), AnswerForm(extractor=Extractor.CODE))
-    monkeypatch.setattr(evaluate.Predictor.adapter, "task", plain)
+    monkeypatch.setattr(evaluate.Predictor, "adapter", SimpleNamespace(task=plain))
     lines = evaluated(ROWS).splitlines()
     assert all("graded" not in json.loads(line) for line in lines)

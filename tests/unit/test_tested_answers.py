@@ -75,17 +75,17 @@ def test_a_pass_may_bring_the_tests_that_it_passed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "form", "said"),
+    ("labels", "extractor", "said"),
     [
-        ((), {"extractor": Extractor.WHOLE}, "give extractor=code"),
-        (("a", "b"), {"extractor": Extractor.CODE}, "leave the labels out"),
+        ((), Extractor.WHOLE, "give extractor=code"),
+        (("a", "b"), Extractor.CODE, "leave the labels out"),
     ],
 )
 def test_a_task_that_cannot_be_run_is_refused(
-    labels: tuple[str, ...], form: dict[str, Extractor], said: str
+    labels: tuple[str, ...], extractor: Extractor, said: str
 ) -> None:
     with pytest.raises(ValueError, match=said):
-        Task(TaskKind.GENERATION, labels, AnswerForm(scorer=Scorer.PASSES, **form))
+        Task(TaskKind.GENERATION, labels, AnswerForm(Scorer.PASSES, extractor))
 
 
 def test_row_files_bring_tests_in_a_field_of_their_own(tmp_path: Path) -> None:
