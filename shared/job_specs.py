@@ -114,7 +114,8 @@ class EvaluateResult(_Frozen):
     """``predictions``: JSONL of ``model``, ``id``, ``output``, ``confidence`` for each pair.
 
     Models that name entities add ``seen``: each entity's ``start``, ``end``, ``type`` and
-    ``probability``, also of those below their threshold.
+    ``probability``, also of those below their threshold. Those whose code is run add ``graded``:
+    by each target of the row, whether the output passes its tests.
 
     ``broken`` maps a model's id to the reason it could not be loaded.
     """

@@ -64,7 +64,9 @@ def wire(settings: ControllerSettings, parts: Parts, clock: Clock) -> Sequence[L
         least_failures=settings.least_failures,
     )
     refusals = Ledger(parts.documents, parts.publisher, "refused_tasks", TypeAdapter(Refusal))
-    handlers = ControllerHandlers(runs, models, refusals, parts.artifacts, clock)
+    handlers = ControllerHandlers(
+        runs, models, refusals, parts.artifacts, clock, chat=settings.llm_base_url is not None
+    )
     on = partial(subscribe, parts.broker, settings, service=NAME)
     on(ModelRegistered, handlers.on_model_registered)
     on(TaskPrepared, handlers.on_task_prepared)

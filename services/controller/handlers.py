@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from functools import partial
 from typing import Literal
 
 from services.controller.domain import registry
@@ -36,17 +37,21 @@ class ControllerHandlers:
         refusals: Ledger[Refusal],
         artifacts: ArtifactStore,
         clock: Clock,
+        *,
+        chat: bool = False,
     ) -> None:
         self._runs = runs
         self._models = models
         self._refusals = refusals
         self._artifacts = artifacts
         self._clock = clock
+        self._chat = chat
 
     async def on_model_registered(self, event: ModelRegistered) -> None:
         entry = await self._models.get(event.model)
         if entry is None:
-            await asyncio.to_thread(check_registration, self._artifacts, event)
+            check = partial(check_registration, self._artifacts, event, chat=self._chat)
+            await asyncio.to_thread(check)
             record = registry.register(None, event, self._clock())
             if await self._models.create(event.model, record, [model_promoted(record, None)]):
                 return

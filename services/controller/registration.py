@@ -5,6 +5,7 @@ What is wrong with its rows would otherwise come up in the middle of a run, or n
 
 from collections.abc import Callable
 
+from shared.chat.settings import refuse_unjudged
 from shared.data_sets import (
     PlacedRow,
     check_evaluation,
@@ -20,8 +21,12 @@ from shared.events import ModelRegistered
 from shared.ports import ArtifactStore
 
 
-def check_registration(artifacts: ArtifactStore, event: ModelRegistered) -> None:
-    """Raises BadInput naming what prevents it, TransientError when the store is away."""
+def check_registration(artifacts: ArtifactStore, event: ModelRegistered, *, chat: bool) -> None:
+    """Raises BadInput naming what prevents it, TransientError when the store is away.
+
+    ``chat``: whether there is a chat model, which some scorers ask.
+    """
+    refuse_unjudged(event.task, chat=chat)
     if not event.base_model.strip():
         raise BadInput("base_model is empty: name what new versions are trained from")
     check_labels(event.task)

@@ -4,10 +4,11 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from shared.chat.settings import ChatSettings
 from shared.settings import ServiceSettings
 
 
-class ControllerSettings(ServiceSettings):
+class ControllerSettings(ChatSettings, ServiceSettings):
     """When a run is good enough, and when it must end."""
 
     target: Annotated[float, Field(gt=0, le=1)] = Field(

@@ -157,7 +157,9 @@ def _judged(
             "reference": trace.reference and task.canonical(trace.reference, trace.input),
         }
     )
-    return known, judge_by_reference(known.output, known.reference, is_right=task.is_right)
+    return known, judge_by_reference(
+        known.output, known.reference, is_right=task.is_right, compares=task.compares
+    )
 
 
 def _judge(given: FeedbackGiven, trace: StoredTrace, model: DeployedModel | None) -> Judgement:
@@ -178,6 +180,7 @@ def _judge(given: FeedbackGiven, trace: StoredTrace, model: DeployedModel | None
         human=given.human,
         reason=given.reason,
         is_right=task.is_right,
+        compares=task.compares,
     )
 
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 from faststream.asgi import AsgiFastStream
 
+from services.verifier.answer_judge import AnswerJudge
 from services.verifier.handlers import VerifierHandlers
 from services.verifier.settings import VerifierSettings
+from shared.adapters.chat_connect import connect_chat, index_calls
 from shared.adapters.kafka import subscribe
+from shared.chat.asking import Chat
 from shared.domain.evaluation import Limits
 from shared.events import CandidatesTrained, RunClosed
 from shared.parts import Parts, RealParts, utc_now
@@ -21,13 +25,20 @@ NAME = "verifier"
 def create_app(settings: VerifierSettings) -> AsgiFastStream:
     """The service over the real parts."""
     parts = RealParts.connect(settings, service=NAME)
-    return parts.app(wire(settings, parts, utc_now))
+    chat = connect_chat(settings, parts.documents, utc_now)
+    loops = wire(settings, parts, utc_now, chat=chat)
+    app = parts.app(loops, closing=[chat.aclose] if chat else [])
+    app.on_startup(partial(index_calls, parts.documents))
+    return app
 
 
-def wire(settings: VerifierSettings, parts: Parts, clock: Clock) -> Sequence[Loop]:
+def wire(
+    settings: VerifierSettings, parts: Parts, clock: Clock, *, chat: Chat | None = None
+) -> Sequence[Loop]:
     """Connect handlers to topics; returns the loops the service must run."""
     limits = Limits(epsilon=settings.epsilon, assurance=settings.assurance)
-    handlers = VerifierHandlers(parts.publisher, parts.artifacts, limits)
+    judge = AnswerJudge(chat, parts.documents)
+    handlers = VerifierHandlers(parts.publisher, parts.artifacts, limits, judge)
     watcher = JobWatcher(
         service=NAME,
         documents=parts.documents,

@@ -3,11 +3,15 @@
 import asyncio
 import json
 import logging
+from dataclasses import replace
 
+from services.verifier.answer_judge import AnswerJudge
 from services.verifier.domain.evaluation import EvaluationSets
 from services.verifier.domain.gates import explain
-from services.verifier.predictions import read_predictions
+from services.verifier.domain.judge_prompt import given_answers
+from services.verifier.predictions import read_grades, read_predictions
 from services.verifier.trial import DEPLOYED, Trial
+from shared.domain.answer_form import Scorer
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.evaluation import Admitted, Limits, Unusable, Verdict
 from shared.domain.ids import derive_id
@@ -22,6 +26,7 @@ from shared.events import (
 )
 from shared.job_specs import EvaluateResult, EvaluateSpec, JobResult, ModelSpec
 from shared.ports import ArtifactStore, Publisher
+from shared.tasks import behaviour
 from shared.watcher import Job, JobWatcher
 
 logger = logging.getLogger(__name__)
@@ -33,10 +38,17 @@ _ADAPTER = "adapter.json"
 class VerifierHandlers:
     """Has candidates evaluated beside the deployed model, and gives the gate's verdicts."""
 
-    def __init__(self, publisher: Publisher, artifacts: ArtifactStore, limits: Limits) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        artifacts: ArtifactStore,
+        limits: Limits,
+        judge: AnswerJudge,
+    ) -> None:
         self._publisher = publisher
         self._artifacts = artifacts
         self._limits = limits
+        self._judge = judge
 
     async def on_candidates(self, event: CandidatesTrained, watcher: JobWatcher) -> None:
         models: list[ModelSpec] = []
@@ -57,7 +69,11 @@ class VerifierHandlers:
         if not isinstance(result, EvaluateResult):
             raise BadInput(f"job {job.id} gave a {result.kind} result, not predictions")
         event = CandidatesTrained.model_validate_json(job.cause)
-        verdicts = await asyncio.to_thread(self._verdicts, event, result)
+        sets, predictions = await asyncio.to_thread(self._read, event, result)
+        said = read_predictions(predictions)
+        trial = Trial(event, sets, said, result.broken, self._limits)
+        trial = await self._graded(trial, predictions)
+        verdicts = await asyncio.to_thread(self._verdicts, trial)
         for verdict in verdicts:
             logger.info("%s: %s", verdict.candidate.name, verdict.reason)
         await self._publisher.publish(
@@ -78,9 +94,10 @@ class VerifierHandlers:
         event = CandidatesTrained.model_validate_json(job.cause)
         await self._publisher.publish(StepFailed.after(event, step="verify", reason=reason))
 
-    def _verdicts(
+    def _read(
         self, event: CandidatesTrained, result: EvaluateResult
-    ) -> tuple[CandidateVerdict, ...]:
+    ) -> tuple[EvaluationSets, bytes]:
+        """What was asked, and what was answered."""
         if reason := result.broken.get(DEPLOYED):
             raise BadInput(f"the deployed model cannot be evaluated, nothing to compare: {reason}")
         earlier = enumerate(event.deployed.earlier_evaluations, 1)
@@ -88,8 +105,20 @@ class VerifierHandlers:
             current=self._rows(event.evaluation_set),
             earlier={f"checkpoint {number}": self._rows(ref) for number, ref in earlier},
         )
-        said = read_predictions(self._artifacts.get(result.predictions))
-        trial = Trial(event, sets, said, result.broken, self._limits)
+        return sets, self._artifacts.get(result.predictions)
+
+    async def _graded(self, trial: Trial, predictions: bytes) -> Trial:
+        """The trial with what is right in it, where comparing does not tell."""
+        task = trial.event.deployed.task
+        if behaviour(task).compares:
+            return trial
+        if task.form is None or task.form.scorer is not Scorer.JUDGE:
+            return replace(trial, grades=read_grades(predictions))
+        answers = given_answers(trial.sets, [one.outputs for one in trial.said.values()])
+        grades = await self._judge.grade(answers, task, run_id=trial.event.run_id)
+        return trial.judged_by(grades, {one.row for one in answers if one.key not in grades})
+
+    def _verdicts(self, trial: Trial) -> tuple[CandidateVerdict, ...]:
         return tuple(self._settled(candidate, verdict) for candidate, verdict in trial.verdicts())
 
     def _settled(self, candidate: Candidate, verdict: Verdict) -> CandidateVerdict:

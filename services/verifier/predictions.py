@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from services.verifier.domain.evaluation import Grades
 from services.verifier.domain.threshold import Seen
 from shared.domain.entities import Entity, SeenEntity
 
@@ -16,7 +17,10 @@ Outputs = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One model's outputs by row id, and the entities it saw; ``vouched`` says whose they are."""
+    """One model's outputs by row id, and the entities it saw.
+
+    ``vouched`` says whose they are, or which do not count.
+    """
 
     outputs: Outputs
     seen: Seen
@@ -28,7 +32,7 @@ class Said:
         return Said(
             _without(self.outputs, held) | _only(twin.outputs, held),
             _without(self.seen, held) | _only(twin.seen, held),
-            (reason,),
+            (*self.vouched, reason),
         )
 
 
@@ -44,6 +48,16 @@ def read_predictions(predictions: bytes) -> dict[str, Said]:
             for one in row.get("seen", ())
         ]
     return {model: Said(outputs[model], seen[model]) for model in outputs}
+
+
+def read_grades(predictions: bytes) -> Grades:
+    """How the answers of all models were graded where they were given."""
+    found: dict[tuple[str, str, str], bool] = {}
+    for line in predictions.splitlines():
+        row = json.loads(line)
+        for target, right in row.get("graded", {}).items():
+            found[row["id"], row["output"], target] = right
+    return found
 
 
 def _without(by_row: Mapping[str, T], rows: Collection[str]) -> dict[str, T]:

@@ -4,11 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from shared.chat.settings import ChatSettings
 from shared.settings import ServiceSettings
 
 
-class VerifierSettings(ServiceSettings):
-    """How long an evaluation may take, and how often it is tried."""
+class VerifierSettings(ChatSettings, ServiceSettings):
+    """How long an evaluation may take, how often it is tried, and which chat model may grade."""
 
     job_attempts: Annotated[int, Field(ge=1, le=10)] = Field(
         default=3, description="How often an evaluation job is tried before the run fails."

@@ -1,9 +1,9 @@
 """Candidates on trial: what each said of the evaluation rows, and the gate's verdict of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from services.verifier.domain.evaluation import EvaluationSets, evaluate
+from services.verifier.domain.evaluation import EvaluationSets, Grades, evaluate
 from services.verifier.domain.first import as_first, commonest_answers, judge_first
 from services.verifier.domain.gates import judge
 from services.verifier.domain.threshold import best_threshold, outputs_at
@@ -22,7 +22,7 @@ DEPLOYED = "deployed"
 class Trial:
     """``said`` by model id, the deployed model's under ``deployed``; ``broken``: why one said none.
 
-    ``limits`` are the gate's.
+    ``limits`` are the gate's. ``grades``: which answers are right, where comparing does not tell.
     """
 
     event: CandidatesTrained
@@ -30,6 +30,19 @@ class Trial:
     said: Mapping[str, Said]
     broken: Mapping[str, str]
     limits: Limits
+    grades: Grades | None = None
+
+    def judged_by(self, grades: Grades, ungraded: Collection[str]) -> "Trial":
+        """The trial by these grades; rows to which an answer has none count for nobody."""
+        if not ungraded:
+            return replace(self, grades=grades)
+        told = f"{len(ungraded)} rows are left out: the chat model did not grade all answers"
+        return replace(
+            self,
+            sets=self.sets.without(ungraded),
+            said={k: replace(one, vouched=(*one.vouched, told)) for k, one in self.said.items()},
+            grades=grades,
+        )
 
     def verdicts(self) -> Iterator[tuple[Candidate, Verdict]]:
         """Each candidate with its verdict; those that name entities at their best threshold.
@@ -85,6 +98,7 @@ class Trial:
             self._before(),
             limits=self.limits,
             is_right=self._is_right,
+            grades=self.grades,
         )
         report = replace(report, warnings=(*report.warnings, *said.vouched))
         if self.event.deployed.trained:
@@ -92,9 +106,12 @@ class Trial:
         return judge_first(as_first(report))
 
     def _before(self) -> Outputs | None:
-        """What the deployed model said; of a first version, what one answer to all would say."""
+        """What the deployed model said; of a first version, what one answer to all would say.
+
+        That one answer is not graded where comparing does not tell: it would be wrong.
+        """
         if not self.event.deployed.trained:
-            return commonest_answers(self.sets.current)
+            return commonest_answers(self.sets.current) if self.grades is None else None
         before = self.said.get(DEPLOYED)
         return before.outputs if before else None
 

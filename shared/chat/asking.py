@@ -60,6 +60,11 @@ class Chat:
         self._jitter = jitter
         self._told: set[tuple[str, str]] = set()
 
+    @property
+    def model(self) -> str:
+        """The name of the model that answers."""
+        return self._model.name
+
     async def ask(self, questions: Sequence[Question[A]], *, run_id: str) -> list[A | None]:
         """An answer for each question, or None: no budget, no server, or no valid answer.
 

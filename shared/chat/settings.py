@@ -6,7 +6,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.domain.answer_form import Scorer
 from shared.domain.chat_calls import Budget, Prices
+from shared.domain.tasks import Task
+from shared.errors import BadInput
 
 
 class ChatSettings(BaseSettings):
@@ -81,3 +84,12 @@ class ChatSettings(BaseSettings):
     @property
     def llm_prices(self) -> Prices:
         return Prices(self.llm_prompt_price, self.llm_completion_price)
+
+
+def refuse_unjudged(task: Task, *, chat: bool) -> None:
+    """Raises BadInput for a task whose answers a chat model grades where there is none."""
+    if task.form is not None and task.form.scorer is Scorer.JUDGE and not chat:
+        raise BadInput(
+            f"scorer={Scorer.JUDGE} asks a chat model, and there is none: set "
+            "PIONEER_LLM_BASE_URL and PIONEER_LLM_MODEL, or declare another scorer"
+        )

@@ -12,11 +12,13 @@ from shared.data_sets import (
     leaked,
     refuse_leaks,
 )
+from shared.domain.answer_form import Scorer
 from shared.domain.bio import from_tokens
 from shared.domain.entities import write_answer
 from shared.domain.ids import derive_id
 from shared.domain.rows import Row
 from shared.domain.tasks import Head, Task
+from shared.domain.tested_answers import with_tests
 from shared.errors import BadInput
 from shared.tasks import behaviour
 
@@ -65,6 +67,7 @@ def read_row_file(file: Path, task: Task) -> list[PlacedRow]:
         if line.strip():
             said = _object(line, task, place)
             text, answer = _read(said, task, place)
+            answer = _tested(answer, said, task, place)
             row = Row(derive_id("row", text, answer), text, answer, _rationale(said, task, place))
             rows.append(PlacedRow(place, row))
     return rows
@@ -110,6 +113,16 @@ def _read(row: dict[str, Any], task: Task, place: str) -> tuple[str, str]:
     tokens, tags = _texts(row, "tokens", place, form), _texts(row, "tags", place, form)
     text, entities = from_tokens(tokens, tags, row=place)
     return text, write_answer(entities, text)
+
+
+def _tested(answer: str, row: dict[str, Any], task: Task, place: str) -> str:
+    """The answer with the row's tests below it, where code is scored by running them."""
+    if task.form is None or task.form.scorer is not Scorer.PASSES or "tests" not in row:
+        return answer
+    form = '{"prompt": …, "answer": …, "tests": […]}'
+    if isinstance(row["tests"], str):
+        return with_tests(answer, row["tests"])
+    return with_tests(answer, "\n".join(_texts(row, "tests", place, form)))
 
 
 def _rationale(row: dict[str, Any], task: Task, place: str) -> str:

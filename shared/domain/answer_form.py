@@ -26,6 +26,7 @@ class Scorer(StrEnum):
 
     ``exact``: the same after extraction. ``words``: the same but for case, punctuation and
     articles. ``token_f1``: words in common. ``rouge1``, ``rouge2`` and ``rougeL`` as Lin (2004).
+    ``pass@1``: code that passes the target's tests. ``chat_judge``: a chat model says so.
     """
 
     EXACT = "exact"
@@ -34,6 +35,13 @@ class Scorer(StrEnum):
     ROUGE_1 = "rouge1"
     ROUGE_2 = "rouge2"
     ROUGE_L = "rougeL"
+    PASSES = "pass@1"
+    JUDGE = "chat_judge"
+
+    @property
+    def compares(self) -> bool:
+        """Whether answer and target alone tell; else only that they are the same does."""
+        return self not in (Scorer.PASSES, Scorer.JUDGE)
 
 
 # What stands between reasoning and answer when a model reasons first.
@@ -98,6 +106,11 @@ class AnswerForm:
                 "or Jinja text"
             )
 
+        if self.scorer is Scorer.PASSES and self.extractor is not Extractor.CODE:
+            raise ValueError(
+                f"extractor={self.extractor} with scorer={self.scorer}: what is run is code, "
+                f"give extractor={Extractor.CODE}"
+            )
         reasons = self.supervision is Supervision.CHAIN_OF_THOUGHT
         if reasons and self.extractor in (Extractor.WHOLE, Extractor.CODE):
             raise ValueError(

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 
 from shared.domain.answer_form import ANSWER_MARK, AnswerForm, Extractor, Scorer
+from shared.domain.tested_answers import taught
 
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?|-?\.\d+")
 # A letter that stands as a choice does; an article at the start of a sentence is none.
@@ -44,12 +45,14 @@ def extract(text: str, extractor: Extractor) -> str | None:
 def score(output: str, target: str, form: AnswerForm) -> float:
     """How near an output is to its target, 0 to 1; 0 where it holds no answer.
 
-    A target in which the extractor finds nothing stands as it is.
+    A target in which the extractor finds nothing stands as it is. By scorers that do not compare,
+    1 is sure and 0 is not.
     """
-    found = extract(output, form.extractor)
+    found = extract(taught(output, form), form.extractor)
     if found is None:
         return 0.0
-    return _SCORERS[form.scorer](found, extract(target, form.extractor) or target.strip())
+    right = taught(target, form)
+    return _SCORERS[form.scorer](found, extract(right, form.extractor) or right.strip())
 
 
 def token_f1(output: str, target: str) -> float:
@@ -120,11 +123,17 @@ def _f1(common: int, found: int, right: int) -> float:
     return 2 * common / (found + right)
 
 
+def _same(found: str, right: str) -> float:
+    return float(found == right)
+
+
 _SCORERS: dict[Scorer, Callable[[str, str], float]] = {
-    Scorer.EXACT: lambda found, right: float(found == right),
+    Scorer.EXACT: _same,
     Scorer.WORDS: lambda found, right: float(plain_words(found) == plain_words(right)),
     Scorer.F1: token_f1,
     Scorer.ROUGE_1: lambda found, right: rouge_n(found, right, 1),
     Scorer.ROUGE_2: lambda found, right: rouge_n(found, right, 2),
     Scorer.ROUGE_L: rouge_l,
+    Scorer.PASSES: _same,
+    Scorer.JUDGE: _same,
 }

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.domain.answer_form import AnswerForm, Extractor
+from shared.domain.answer_form import AnswerForm, Extractor, Scorer
 
 
 class TaskKind(StrEnum):
@@ -54,6 +54,11 @@ class Task:
         self._check_choice()
 
     def _check_choice(self) -> None:
+        if self.labels and self.form is not None and self.form.scorer is Scorer.PASSES:
+            raise ValueError(
+                f"labels {self.labels[:5]}… with scorer={Scorer.PASSES}: code is a free answer, "
+                "leave the labels out"
+            )
         letters = self.form is not None and self.form.extractor is Extractor.LETTER
         if letters and not all(len(one) == 1 and "A" <= one <= "Z" for one in self.labels):
             raise ValueError(f"labels {self.labels[:5]}…: a letter is chosen from A to Z")

@@ -12,7 +12,7 @@ from shared.ports import ArtifactStore
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row; ``target`` is None where the file is not for training.
+    """One row; ``target`` is None where the file has none: probes have not.
 
     ``rationale`` is empty where nobody wrote the reasoning down.
     """
@@ -58,6 +58,10 @@ def _row(line: str, place: str, keys: Sequence[str]) -> Row:
         raise BadInput(f"{place}: not a JSON object with {', '.join(keys)} ({error!r})") from error
     if wrong := [key for key, value in values.items() if not isinstance(value, str)]:
         raise BadInput(f"{place}: {wrong[0]}={values[wrong[0]]!r} must be a string")
+    target = found.get("target")
     return Row(
-        values.get("id", ""), values["text"], values.get("target"), found.get("rationale") or ""
+        values.get("id", ""),
+        values["text"],
+        target if isinstance(target, str) else None,
+        found.get("rationale") or "",
     )

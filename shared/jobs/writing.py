@@ -12,6 +12,7 @@ import torch
 from shared.domain.answer_form import AnswerForm, worded
 from shared.domain.pipeline import Recipe
 from shared.domain.tasks import Task
+from shared.domain.tested_answers import taught
 from shared.errors import BadInput
 from shared.jobs.batches import inference_batches, within_memory
 from shared.jobs.chats import Chat, open_chat
@@ -123,7 +124,8 @@ def _answer(row: Row, task: Task, recipe: Recipe, chat: Chat) -> list[int]:
     if objection := behaviour(task).objection(target, task, row.text):
         raise BadInput(f"row {row.id!r}: {objection}")
     try:
-        return chat.answer(worded(target, row.rationale, recipe.strategy.supervision))
+        told = taught(target, chat.form)
+        return chat.answer(worded(told, row.rationale, recipe.strategy.supervision))
     except BadInput as error:
         raise BadInput(f"row {row.id!r}: {error}") from None
 

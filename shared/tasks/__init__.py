@@ -13,11 +13,13 @@ class TaskBehaviour(Protocol):
     """How answers of one kind of task are judged, named and learned.
 
     ``head`` is what its models decide on. ``answers_are_labels``: each answer is one of the task's
-    labels; what reasons over labels is asked only then.
+    labels; what reasons over labels is asked only then. ``compares``: ``is_right`` tells all;
+    without it another answer than the target may be right as well, which the gate finds out.
     """
 
     head: Head
     answers_are_labels: bool
+    compares: bool
 
     def is_right(self, output: str, target: str) -> bool:
         """Whether an answer is the right one, in production and at the gate alike."""

@@ -8,6 +8,7 @@ class Classification:
 
     head = Head.TEXT
     answers_are_labels = True
+    compares = True
 
     def is_right(self, output: str, target: str) -> bool:
         return output.strip() == target.strip()

@@ -5,9 +5,10 @@ Where the task has labels they are the only answers there are (a letter, the nam
 
 from collections.abc import Mapping
 
-from shared.domain.answer_form import AnswerForm, Extractor
+from shared.domain.answer_form import AnswerForm, Extractor, Scorer
 from shared.domain.answer_scores import extract, plain_words, score, token_f1
 from shared.domain.tasks import UNREADABLE, Head, Task
+from shared.domain.tested_answers import TESTS_MARK, checks_of, taught
 
 ANSWER = "an answer"
 OTHER = "other words"
@@ -27,21 +28,25 @@ class Generation:
 
     def __init__(self, task: Task) -> None:
         self._form = task.form or AnswerForm()
+        self.compares = self._form.scorer.compares
         self._labels: Mapping[str, str] = {_plain(label): label for label in task.labels}
 
     def is_right(self, output: str, target: str) -> bool:
         return score(output, target, self._form) >= self._form.threshold
 
     def objection(self, target: str, task: Task, text: str | None = None) -> str | None:
-        found = extract(target, self._form.extractor)
+        said = taught(target, self._form)
+        found = extract(said, self._form.extractor)
         if found is None:
             return f"{target[:80]!r} holds no answer ({self._form.extractor})"
+        if self._form.scorer is Scorer.PASSES and not checks_of(target):
+            return f"{target[:80]!r} has no tests: give them below a line {TESTS_MARK!r}"
         if self._labels and self._label(target) is None:
             return f"{found[:80]!r} is not one of the {len(self._labels)} answers"
         # No tokenizer is known here, but a word is a token or more.
-        if (words := len(target.split())) > self._form.answer_tokens:
+        if (words := len(said.split())) > self._form.answer_tokens:
             return (
-                f"{target[:40]!r}… has {words} words, more than a model may write "
+                f"{said[:40]!r}… has {words} words, more than a model may write "
                 f"(answer_tokens={self._form.answer_tokens})"
             )
         return None
@@ -56,7 +61,8 @@ class Generation:
             return self.sort(target), UNREADABLE
         if self._labels:
             return self.sort(target), self._label(output) or OTHER
-        right = extract(target, self._form.extractor) or target
+        told = taught(target, self._form)
+        right = extract(told, self._form.extractor) or told
         return ANSWER, NUMBER if self._form.extractor is Extractor.NUMBER else _told(found, right)
 
     def misses(self, expected: str, predicted: str | None) -> bool | None:

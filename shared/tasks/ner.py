@@ -35,6 +35,7 @@ class Ner:
 
     head = Head.WORDS
     answers_are_labels = False
+    compares = True
 
     def is_right(self, output: str, target: str) -> bool:
         try:

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 from sklearn.feature_extraction.text import HashingVectorizer
 
+from shared.domain.answer_form import AnswerForm, Extractor, Scorer
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.entities import Entity, SeenEntity, read_answer, write_answer
 from shared.domain.rows import Row, load_rows
 from shared.domain.tasks import Task, TaskKind
+from shared.domain.tested_answers import taught
 from shared.errors import PermanentError, TransientError
 from shared.job_specs import (
     CandidateProgress,
@@ -67,6 +69,15 @@ class NearestRow:
 
 class Writer(NearestRow):
     """Writes the nearest row's answer, and knows no probability of a label."""
+
+
+class Coder(Writer):
+    """Writes the nearest row's solution, which passes the tests of what has the same solution."""
+
+    form = AnswerForm(scorer=Scorer.PASSES, extractor=Extractor.CODE)
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        return [taught(target, self.form) for target in super().predict(texts)]
 
 
 class KnownEntities:
@@ -155,7 +166,8 @@ class InMemoryCompute:
         """An adapter that answers like these rows."""
         files = {"model.json": json.dumps([[r.id, r.text, r.target] for r in rows]).encode()}
         if task:
-            files["adapter.json"] = json.dumps({"kind": task.kind}).encode()
+            runs = task.form is not None and task.form.scorer is Scorer.PASSES
+            files["adapter.json"] = json.dumps({"kind": task.kind, "runs": runs}).encode()
         return self._artifacts.put_folder(files, name="adapter")
 
     def load(self, ref: ArtifactRef) -> NearestRow | KnownEntities:
@@ -164,6 +176,8 @@ class InMemoryCompute:
         adapter = json.loads(files.get("adapter.json", b"{}"))
         if adapter.get("kind") == TaskKind.NER:
             return KnownEntities(rows, adapter.get("threshold", 0.0))
+        if adapter.get("runs"):
+            return Coder(rows)
         return Writer(rows) if adapter.get("kind") == TaskKind.GENERATION else NearestRow(rows)
 
     def _run(self, spec: JobSpec) -> JobResult:
@@ -228,6 +242,7 @@ class InMemoryCompute:
                 json.dumps(
                     {"model": model.id, "id": key, "output": output, "confidence": 1.0}
                     | _told_as_seen(loaded, rows[key].text)
+                    | _graded(loaded, output, rows[key].target)
                 )
                 for key, output in zip(rows, outputs, strict=True)
             ]
@@ -239,6 +254,12 @@ def _told_as_seen(model: NearestRow | KnownEntities, text: str) -> dict[str, obj
     if isinstance(model, NearestRow):
         return {}
     return {"seen": [asdict(s.entity) | {"probability": s.probability} for s in model.seen(text)]}
+
+
+def _graded(model: object, output: str, target: str) -> dict[str, object]:
+    if not isinstance(model, Coder):
+        return {}
+    return {"graded": {target: taught(target, model.form) == output}}
 
 
 def _progress(spec: JobSpec) -> tuple[CandidateProgress, ...]:

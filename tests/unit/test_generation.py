@@ -161,10 +161,11 @@ def test_rouge_is_that_of_rouge_score(output: str, target: str) -> None:
 def test_scores_lie_between_nothing_and_the_target_itself(
     output: str, target: str, scorer: Scorer
 ) -> None:
-    assert 0 <= score(output, target, AnswerForm(scorer)) <= 1
+    form = AnswerForm(scorer, Extractor.CODE)
+    assert 0 <= score(output, target, form) <= 1
     assert token_f1(output, target) == token_f1(target, output)
     if scorer in (Scorer.EXACT, Scorer.WORDS) and target:
-        assert score(target, target, AnswerForm(scorer)) == 1
+        assert score(target, target, form) == 1
 
 
 def test_recipes_from_before_prompts_and_supervision_keep_their_digest() -> None:

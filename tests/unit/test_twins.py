@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.verifier.answer_judge import AnswerJudge
 from services.verifier.handlers import DEPLOYED, VerifierHandlers
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.domain.artifacts import ArtifactRef
@@ -18,6 +19,7 @@ from shared.domain.tasks import Task, TaskKind
 from shared.events import Candidate, CandidatesTrained, CandidatesVerified, CandidateVerdict, Event
 from shared.job_specs import EvaluateResult, EvaluateSpec, ModelSpec
 from shared.watcher import Job
+from tests.fakes.documents import InMemoryDocuments
 
 ADAPTER = ArtifactRef("file:///adapter", "0" * 64)
 MODEL = DeployedModel(
@@ -74,7 +76,9 @@ def verdict(
     spec = EvaluateSpec(models=(ModelSpec(id=DEPLOYED, adapter=ADAPTER),), sets=())
     job = Job("evaluate", "intent", "run", cause=event.model_dump_json(), spec=spec)
     published = Published()
-    handlers = VerifierHandlers(published, artifacts, Limits())
+    handlers = VerifierHandlers(
+        published, artifacts, Limits(), AnswerJudge(None, InMemoryDocuments())
+    )
     asyncio.run(
         handlers.on_evaluated(job, EvaluateResult(predictions=stored, inference_seconds=1.0))
     )

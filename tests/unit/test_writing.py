@@ -11,7 +11,7 @@ transformers = pytest.importorskip("transformers", reason="the compute extra is 
 pytest.importorskip("peft", reason="the compute extra is not installed")
 
 from shared.adapters.artifacts import FsspecArtifacts  # noqa: E402
-from shared.domain.answer_form import AnswerForm, Extractor  # noqa: E402
+from shared.domain.answer_form import AnswerForm, Extractor, Scorer  # noqa: E402
 from shared.domain.artifacts import ArtifactRef  # noqa: E402
 from shared.domain.pipeline import (  # noqa: E402
     Hyperparameters,
@@ -23,6 +23,7 @@ from shared.domain.pipeline import (  # noqa: E402
 from shared.domain.rows import Row as DomainRow  # noqa: E402
 from shared.domain.rows import dump_rows  # noqa: E402
 from shared.domain.tasks import Task, TaskKind  # noqa: E402
+from shared.domain.tested_answers import with_tests  # noqa: E402
 from shared.errors import BadInput  # noqa: E402
 from shared.job_specs import (  # noqa: E402
     CandidateSpec,
@@ -269,6 +270,17 @@ def test_reasoning_stands_before_the_mark(base: Path, store: FsspecArtifacts) ->
     bare = prepare(ROWS[:1], task, how, load_tokenizer(base), soft=None, on=torch.device("cpu"))
     assert isinstance(bare, AnswerLesson)
     assert chat.read(bare.answers[0]) == "Answer : stop now"
+
+
+def test_code_is_taught_without_its_tests(base: Path) -> None:
+    form = replace(FORM, scorer=Scorer.PASSES, extractor=Extractor.CODE)
+    task = Task(TaskKind.GENERATION, (), form)
+    tested = [replace(row, target=with_tests(str(row.target), "wait a bit")) for row in ROWS[:4]]
+    lesson = prepare(
+        tested, task, recipe(base), load_tokenizer(base), soft=None, on=torch.device("cpu")
+    )
+    assert isinstance(lesson, AnswerLesson)
+    assert lesson.answers == lesson_of(base, ROWS[:4]).answers
 
 
 MARKED = "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} <eos>{% endfor %}"

@@ -1,7 +1,7 @@
 """Scores a candidate's answers beside the deployed model's, set by set (paper §2.6 step 7)."""
 
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.verifier.domain.power import mcnemar_p, power_warning
@@ -18,6 +18,8 @@ from shared.errors import BadInput
 
 Outputs = Mapping[str, str]
 Judge = Callable[[str, str], bool]
+# (row id, output, target) → whether the output is right, found out by more than comparing.
+Grades = Mapping[tuple[str, str, str], bool]
 
 DEFAULT_LIMITS = Limits()
 
@@ -32,6 +34,16 @@ class EvaluationSets:
 
     current: Sequence[EvalRow]
     earlier: Mapping[str, Sequence[EvalRow]]
+
+    def without(self, rows: Collection[str]) -> "EvaluationSets":
+        """The sets but for the rows of these ids."""
+        return EvaluationSets(
+            [row for row in self.current if row.id not in rows],
+            {
+                name: [row for row in earlier if row.id not in rows]
+                for name, earlier in self.earlier.items()
+            },
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +63,15 @@ def evaluate(
     *,
     limits: Limits = DEFAULT_LIMITS,
     is_right: Judge = operator.eq,
+    grades: Grades | None = None,
 ) -> EvaluationReport:
     """Counts of every set; outputs are keyed by row id, ``is_right(output, target)`` is the judge.
 
-    ``before`` are the deployed model's outputs by the same code; a row it lacks counts as
-    production recorded it. Raises BadInput naming the row the candidate did not answer.
+    With ``grades`` they are the judge, and every answer must have one. ``before`` are the deployed
+    model's outputs by the same code; a row it lacks counts as production recorded it. Raises
+    BadInput naming the row the candidate did not answer, or whose answer has no grade.
     """
-    answers = _Answers(candidate_id, predictions, before or {}, is_right)
+    answers = _Answers(candidate_id, predictions, before or {}, is_right, grades)
     parts = [
         answers.outcomes(part.value, [row for row in sets.current if row.part is part])
         for part in (EvalPart.HELDOUT, EvalPart.REGRESSION, EvalPart.ON_LOAN)
@@ -97,6 +111,7 @@ class _Answers:
     after: Outputs
     before: Outputs
     is_right: Judge
+    grades: Grades | None
 
     def outcomes(self, name: str, rows: Sequence[EvalRow]) -> list[_Outcome]:
         return [_Outcome(row, self._right_before(row), self._right_now(name, row)) for row in rows]
@@ -104,7 +119,7 @@ class _Answers:
     def _right_before(self, row: EvalRow) -> bool:
         # Production may have recorded another version, or another random draw: fresh answers win.
         if row.id in self.before:
-            return self.is_right(self.before[row.id], row.target)
+            return self._right(self.before[row.id], row)
         return row.right_before
 
     def _right_now(self, name: str, row: EvalRow) -> bool:
@@ -113,7 +128,18 @@ class _Answers:
                 f"candidate {self.candidate_id!r} has no prediction for row {row.id!r} of set "
                 f"{name!r}: evaluate it again on every row"
             )
-        return self.is_right(self.after[row.id], row.target)
+        return self._right(self.after[row.id], row)
+
+    def _right(self, output: str, row: EvalRow) -> bool:
+        if self.grades is None:
+            return self.is_right(output, row.target)
+        known = self.grades.get((row.id, output, row.target))
+        if known is None:
+            raise BadInput(
+                f"the answer {output[:60]!r} to row {row.id!r} was not graded: evaluate "
+                f"{self.candidate_id!r} again"
+            )
+        return known
 
 
 def _count(name: str, outcomes: Sequence[_Outcome]) -> SetReport:
