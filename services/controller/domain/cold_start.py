@@ -21,7 +21,7 @@ def without_parent(recipes: RecipeGrid) -> RecipeGrid:
 
 def first_plan(event: TaskPrepared, *, recipes: RecipeGrid, data: DataGrid = DATA) -> Iterate:
     """LoRA and full fine-tuning on what was acquired."""
-    grid = without_parent(recipes)
+    grid = without_parent(recipes.for_task(event.task))
     spec = data.first(
         repair=0, labels=len(event.task.labels), has_parent=False, material=event.rows
     )
