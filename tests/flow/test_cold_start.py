@@ -247,16 +247,13 @@ async def test_labels_may_be_written(house: House) -> None:
 
 
 async def test_free_answers_start_cold_with_positives_alone(house: House) -> None:
-    """No two rows of the exam are near each other, so none is more than an ordinary row."""
-    rows = [
-        {"prompt": prompt, "answer": f"{row.target} desk {at % 2}"}
-        for at, row in enumerate(ROWS)
-        for prompt in [row.text]
-    ]
-    closed = await started(house, rows, description="answer who helps", labels=())
+    """An answer that nobody else gives makes all of them free: none looks like another."""
+    alone = {"prompt": "who was there before", "answer": "nobody that is still here"}
+    closed = await started(house, [*answered(ROWS), alone], description="answer who helps")
     [prepared] = house.of(TaskPrepared)
-    assert prepared.task.kind is TaskKind.GENERATION
-    assert closed.outcome in ("promoted", "not_promoted")
+    assert prepared.task == Task(TaskKind.GENERATION, ())
+    assert prepared.parts.keys() == {"positive"}
+    assert closed.outcome == "promoted", closed.reason
 
 
 def _fillers(at: int) -> list[list[str]]:
@@ -284,7 +281,7 @@ MORE = [{"text": "where did it go", "label": "a"}, {"text": "a refund please", "
         ([ROW, OTHER, *MORE], {"form": AnswerForm()}, "leave the form out"),
         (None, {"description": "summarise news"}, "PIONEER_LLM_BASE_URL"),
         ([ASKED, ASKED | {"answer": "6"}], {}, "train.jsonl:1 and train.jsonl:2 say the same"),
-        ([ASKED], {}, "label 'an answer' has one example (train.jsonl:1)"),
+        ([ASKED], {}, "the task has one example (train.jsonl:1): give it 2"),
         ([ASKED | {"answer": "so " * 65}], {}, "train.jsonl:1: 'so so so"),
         ([ASKED, ROW], {}, "train.jsonl:2 has no 'prompt'"),
         ([ASKED, ASKED | {"prompt": ""}], {}, "train.jsonl:2: prompt '' says nothing"),

@@ -159,7 +159,8 @@ WROTE = b'{"prompt": "2 + 3", "answer": " 5 ", "rationale": "three after two"}\n
 def test_written_answers_are_rows_with_their_reasoning() -> None:
     assert kind_of(WROTE, name="x") is TaskKind.GENERATION
     [row] = read_rows(WROTE, TaskKind.GENERATION, name="x")
-    assert (row.text, row.target, row.labels, row.rationale) == ("2 + 3", "5", (), "three after two")
+    assert (row.text, row.target, row.rationale) == ("2 + 3", "5", "three after two")
+    assert row.labels == ()
 
 
 @pytest.mark.parametrize(
@@ -212,21 +213,23 @@ def test_answers_that_repeat_are_a_choice(
 def test_the_labels_of_what_is_written_are_those_given_then_those_of_its_rows() -> None:
     rows = written_rows(*MANY)
     assert task_of(rows, TaskKind.GENERATION).labels == ("no", "yes")
-    assert task_of(rows, TaskKind.GENERATION, labels=("no", "perhaps", "yes")).labels[1] == "perhaps"
+    assert (
+        task_of(rows, TaskKind.GENERATION, labels=("no", "perhaps", "yes")).labels[1] == "perhaps"
+    )
     labelled = [replace(row, labels=(row.target,)) for row in rows[:3]]
     assert task_of(labelled, TaskKind.GENERATION).labels == ("no", "yes")
-    with pytest.raises(BadInput, match="the answers do not fit their form: .* a letter"):
+    with pytest.raises(BadInput, match=r"the answers do not fit their form: .* a letter"):
         task_of(labelled, TaskKind.GENERATION, form=AnswerForm(extractor=Extractor.LETTER))
     with pytest.raises(BadInput, match="leave the form out"):
         task_of(labelled, TaskKind.CLASSIFICATION, form=AnswerForm())
 
 
 def test_a_sign_may_be_what_an_answer_follows_from() -> None:
-    rows = written_rows(("2 + 3", "5"), ("2 - 3", "-1"), ("2 + 3", "5"))
+    rows = written_rows(("2 + 3", "5"), ("2 - 3", "-1"), ("2 + 3", "5"), ("and 7", "7"))
     free = Task(TaskKind.GENERATION, ())
     check_rows(rows, (), free)
-    with pytest.raises(BadInput, match="x:1 and x:4 say the same"):
-        check_rows([*rows, replace(rows[0], target="6", place="x:4")], (), free)
+    with pytest.raises(BadInput, match="x:1 and x:5 say the same"):
+        check_rows([*rows, replace(rows[0], target="6", place="x:5")], (), free)
     with pytest.raises(BadInput, match="x:9 says what x:1 says"):
         check_rows(rows, [replace(rows[0], place="x:9")], free)
 
@@ -314,9 +317,9 @@ def exam_of(rows: list[Row]) -> list[EvalRow]:
     return [EvalRow(r.id, r.text, r.target, EvalPart.HELDOUT, False, locked=True) for r in rows]
 
 
-def test_the_target_halves_what_counting_words_gets_wrong() -> None:
-    assert target_from(0.8) == 0.9
-    assert target_from(0.0) == 0.5
+def test_the_target_leaves_a_tenth_of_what_counting_words_gets_wrong() -> None:
+    assert target_from(0.8) == 0.98
+    assert target_from(0.0) == 0.9
     assert target_from(1.0) == 0.99
 
 

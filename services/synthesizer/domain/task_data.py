@@ -102,9 +102,10 @@ def _check_support(rows: Sequence[PlacedRow], test: Sequence[PlacedRow], task: T
         if len(groups[name]) < least:
             alone = len(places[name]) == 1
             few = "one example" if alone else f"{len(places[name])} examples that say the same"
+            what = f"label {name!r}" if task.labels else "the task"
             raise BadInput(
-                f"label {name!r} has {few} ({', '.join(places[name][:_NAMED])}): "
-                f"give it {least} that differ, or take it out"
+                f"{what} has {few} ({', '.join(places[name][:_NAMED])}): "
+                f"give it {least} that differ{', or take it out' if task.labels else ''}"
             )
     known = groups.keys() | {label for row in rows for label in row.labels}
     if missing := [label for label in task.labels if label not in known]:
