@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from shared.domain.answer_form import AnswerForm
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.evaluation import EvaluationReport
 from shared.domain.ids import derive_id
@@ -101,17 +102,19 @@ class TaskSubmitted(Event):
 
     ``rows`` and ``test`` are files of JSON lines as their owner wrote them, ``data_set`` is a name
     in the catalogue; without either a chat model writes the rows. ``labels`` are the only ones
-    there are, where given; ``kind`` is decided from rows and description, where it is not.
+    there are, where given; ``kind`` is decided from rows and description, where it is not, and
+    ``base_model`` by the kind. ``form``: how written answers are asked for and scored.
     """
 
     topic: ClassVar[str] = "task.submitted"
     description: str = Field(min_length=1, max_length=4_000)
-    base_model: str = Field(min_length=1, max_length=1_000)
+    base_model: str | None = Field(default=None, min_length=1, max_length=1_000)
     rows: ArtifactRef | None = None
     test: ArtifactRef | None = None
     data_set: str | None = Field(default=None, max_length=200)
     labels: tuple[str, ...] = Field(default=(), max_length=1_000)
     kind: str | None = Field(default=None, max_length=100)
+    form: AnswerForm | None = None
     target: float | None = Field(default=None, gt=0, le=1)
 
     @property

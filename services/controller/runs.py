@@ -187,8 +187,8 @@ class Runs:
             # What a first version is measured on stays locked: no refit may learn it.
             budget=replace(self._budget, refit=False) if cold else self._budget,
             now=self._clock(),
-            recipes=cold_start.without_parent(self._recipes) if cold else self._recipes,
-            data=cold_start.DATA if cold else policy.DATA,
+            recipes=self._recipes_of(run),
+            data=cold_start.data_for(run.material) if cold else policy.DATA,
             search=self._search,
         )
         logger.info("%s: %s", type(decision).__name__, decision.reason)
@@ -201,6 +201,11 @@ class Runs:
                 await self._promote(entry, decision)
             case Stop(reason):
                 await self._close(entry, NotPromoted(reason, self._clock()))
+
+    def _recipes_of(self, run: Run) -> RecipeGrid:
+        if run.deployed.trained:
+            return self._recipes
+        return cold_start.recipes_for(self._recipes, run.deployed.task, rows=run.material)
 
     async def _settle(self, entry: Entry[Run], why: str) -> None:
         match policy.settle(entry.state, why):

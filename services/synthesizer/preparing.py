@@ -6,18 +6,19 @@ import logging
 from dataclasses import asdict, dataclass, field
 
 from services.synthesizer.domain.exam import ExamSpec, HeldOut, check_exam, hold_out
-from services.synthesizer.domain.families import decide_family
+from services.synthesizer.domain.families import base_of, decide_family
 from services.synthesizer.domain.survey import target_from, word_baseline
 from services.synthesizer.domain.task_data import check_rows, task_of
 from services.synthesizer.inputs import ROWS
 from services.synthesizer.ports import Catalogue, DataSet
 from services.synthesizer.seeding import SeedingPolicy, write_seeds
 from shared.chat.asking import Chat
+from shared.data_sets import check_labels
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
 from shared.domain.row_files import PlacedRow, kind_of, read_rows
 from shared.domain.rows import Row, dump_rows
-from shared.domain.tasks import Task, TaskKind
+from shared.domain.tasks import Head, Task, TaskKind
 from shared.errors import BadInput
 from shared.events import TaskPrepared, TaskSubmitted
 from shared.ports import ArtifactStore
@@ -31,6 +32,7 @@ class Acquired:
     """Rows of a task and where they come from; ``test``: those its owner set apart."""
 
     task: Task
+    base_model: str
     rows: tuple[PlacedRow, ...]
     test: tuple[PlacedRow, ...]
     source: str
@@ -88,10 +90,11 @@ class Preparing:
             test_name = _name(event.test)
         formed = kind_of(found.rows, name=name)
         kind = decide_family(event.description, asked=event.kind, rows=formed)
-        rows = read_rows(found.rows, kind, name=name)
-        test = read_rows(found.test, kind, name=test_name)
-        task = task_of([*rows, *test], kind, labels=event.labels)
-        return Acquired(task, rows, test, source=event.data_set or name)
+        rows = read_rows(found.rows, formed, name=name)
+        test = read_rows(found.test, formed, name=test_name)
+        task = task_of([*rows, *test], kind, labels=event.labels, form=event.form)
+        base = base_of(kind, event.base_model)
+        return Acquired(task, base, rows, test, source=event.data_set or name)
 
     async def _written(self, event: TaskSubmitted) -> Acquired:
         kind = decide_family(event.description, asked=event.kind, rows=None)
@@ -110,10 +113,12 @@ class Preparing:
             self._chat, event.description, event.labels, self._policy.seeding, run_id=event.run_id
         )
         rows = seeds.placed()
-        return Acquired(task_of(rows, kind), rows, (), source="chat")
+        task, base = task_of(rows, kind, form=event.form), base_of(kind, event.base_model)
+        return Acquired(task, base, rows, (), source="chat")
 
     def _prepared(self, event: TaskSubmitted, acquired: Acquired) -> TaskPrepared:
         task = acquired.task
+        check_labels(task)
         check_rows(acquired.rows, acquired.test, task)
         held = hold_out(
             _plain(acquired.rows),
@@ -122,9 +127,10 @@ class Preparing:
             test=_plain(acquired.test),
         )
         check_exam(held.exam)
-        baseline = word_baseline(
-            held.material, held.exam, labels=behaviour(task).answers_are_labels
-        )
+        # Types of entities name no answer, and free answers have no names.
+        named = bool(task.labels) and behaviour(task).head is not Head.WORDS
+        label = behaviour(task).sort if named else None
+        baseline = word_baseline(held.material, held.exam, label=label)
         target = event.target or target_from(baseline)
         exam = self._artifacts.put(dump_rows(held.exam), name="evaluation.jsonl")
         material = self._artifacts.put_folder(
@@ -142,7 +148,7 @@ class Preparing:
             submission=event.id,
             description=event.description,
             task=task,
-            base_model=event.base_model,
+            base_model=acquired.base_model,
             material=material,
             evaluation_set=exam,
             rows=len(held.material),
@@ -164,7 +170,7 @@ def _name(ref: ArtifactRef | None) -> str:
 
 
 def _plain(rows: tuple[PlacedRow, ...]) -> list[Row]:
-    return [Row(row.id, row.text, row.target) for row in rows]
+    return [Row(row.id, row.text, row.target, row.rationale) for row in rows]
 
 
 def _manifest(

@@ -1,9 +1,10 @@
 """``pioneer start``: a task in a sentence, from which a first version is trained."""
 
 import asyncio
+import json
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 from uuid import uuid4
 
 import typer
@@ -12,14 +13,15 @@ from pydantic import ValidationError
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.adapters.kafka import publishing
 from shared.adapters.kafka_reader import TopicReader, reading_topics
+from shared.adapters.writer_import import FORM, declared
 from shared.cli.environment import client_settings
 from shared.cli.narrate import narrate
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.row_files import kind_of, read_rows
+from shared.domain.tasks import Task
 from shared.errors import BadInput, PermanentError
 from shared.events import Event, RunClosed, TaskPrepared, TaskRefused, TaskSubmitted
 
-BASE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 _TRAIN, _TEST = "train.jsonl", "test.jsonl"
 _ON_THE_HUB = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
@@ -42,13 +44,24 @@ def start(
         typer.Option(help="Share of the locked set that shall be right; else from the data."),
     ] = None,
     base_model: Annotated[
-        str, typer.Option(help="Hugging Face id or folder to train from.")
-    ] = BASE_MODEL,
+        str | None,
+        typer.Option(
+            help="Hugging Face id or folder to train from; MiniLM if the model does not write."
+        ),
+    ] = None,
     labels: Annotated[
         str | None, typer.Option(help="The only labels there are, separated by commas.")
     ] = None,
     family: Annotated[
-        str | None, typer.Option(help="classification or ner; else rows and description tell.")
+        str | None,
+        typer.Option(help="classification, ner or generation; else rows and description tell."),
+    ] = None,
+    form: Annotated[
+        Path | None,
+        typer.Option(
+            help="How written answers are asked for and scored, as task.json of a registered "
+            "model; else task.json in the folder of rows."
+        ),
     ] = None,
     seconds: Annotated[
         float, typer.Option(help="How long to wait for the task to be taken or refused.")
@@ -57,6 +70,8 @@ def start(
     """Train and promote a first version for a task that has no model yet."""
     settings = client_settings()
     rows, test, data_set = located(FsspecArtifacts(settings.artifacts_uri), data)
+    said = declared_task(form, data)
+    named = {one.strip() for one in (labels or "").split(",")} - {""}
     try:
         event = TaskSubmitted(
             id=str(uuid4()),
@@ -66,8 +81,9 @@ def start(
             rows=rows,
             test=test,
             data_set=data_set,
-            labels=tuple(sorted({one.strip() for one in (labels or "").split(",")} - {""})),
+            labels=tuple(sorted(named)) or (said.labels if said else ()),
             kind=family,
+            form=said.form if said else None,
             target=target,
         )
     except ValidationError as error:
@@ -107,6 +123,23 @@ def located(
     if not _ON_THE_HUB.fullmatch(data) or data.endswith(".jsonl"):
         raise BadInput(f"{data} is neither a file nor a folder: give one, or a data set's name")
     return None, None, data
+
+
+def declared_task(form: Path | None, data: str | None) -> Task | None:
+    """What a file, or one beside the rows, says of written answers. Raises BadInput naming it."""
+    beside = Path(data or "").expanduser() / FORM
+    file = form or (beside if data and beside.is_file() else None)
+    if file is None:
+        return None
+    try:
+        found = json.loads(file.read_bytes())
+    except OSError as error:
+        raise BadInput(f"{file}: {error.strerror}: give a file of JSON") from None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise BadInput(f'{file}: is no JSON object: write {{"form": {{…}}}} into it')
+    return declared(cast("dict[str, Any]", found), file)
 
 
 def _stored(artifacts: FsspecArtifacts, file: Path) -> ArtifactRef:

@@ -15,15 +15,17 @@ from shared.errors import BadInput
 FORMS: Mapping[TaskKind, tuple[str, str]] = {
     TaskKind.CLASSIFICATION: ("text", "label"),
     TaskKind.NER: ("tokens", "tags"),
+    TaskKind.GENERATION: ("prompt", "answer"),
 }
-_SHOWN = '{"text": …, "label": …} or {"tokens": […], "tags": […]}'
+_SHOWN = '{"text": …, "label": …}, {"tokens": […], "tags": […]} or {"prompt": …, "answer": …}'
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedRow:
     """A row as it is learned, and its ``place``, file:line, for people who must mend it.
 
-    ``labels``: those that its answer names.
+    ``labels``: those that its answer names, none where it is written freely. ``rationale``: the
+    reasoning before such an answer, where somebody wrote it.
     """
 
     id: str
@@ -31,6 +33,7 @@ class PlacedRow:
     target: str
     place: str
     labels: tuple[str, ...]
+    rationale: str = ""
 
 
 def kind_of(data: bytes, *, name: str) -> TaskKind:
@@ -49,7 +52,7 @@ def kind_of(data: bytes, *, name: str) -> TaskKind:
 
 
 def read_rows(data: bytes, kind: TaskKind, *, name: str) -> tuple[PlacedRow, ...]:
-    """All rows, of one kind. Raises BadInput, naming the first that does not fit and why."""
+    """All rows, in the form of one kind. Raises BadInput, naming the first that does not fit."""
     lines = enumerate(data.splitlines(), 1)
     return tuple(_read(line, kind, f"{name}:{number}") for number, line in lines if line.strip())
 
@@ -59,6 +62,8 @@ def _read(line: bytes, kind: TaskKind, place: str) -> PlacedRow:
     inputs, answers = FORMS[kind]
     if missing := [field for field in (inputs, answers) if field not in row]:
         raise BadInput(f"{place} has no {missing[0]!r}: write {inputs!r} and {answers!r} in it")
+    if kind is TaskKind.GENERATION:
+        return _written(row[inputs], row[answers], row.get("rationale"), place)
     read = _tagged if kind is TaskKind.NER else _labelled
     return read(row[inputs], row[answers], place)
 
@@ -74,6 +79,17 @@ def _labelled(text: Any, label: Any, place: str) -> PlacedRow:
     if isinstance(label, bool) or not isinstance(label, str | int) or not str(label).strip():
         raise BadInput(f"{place}: label {label!r} is no name: write one label as a text")
     return labelled(text, str(label).strip(), place)
+
+
+def _written(prompt: Any, answer: Any, rationale: Any, place: str) -> PlacedRow:
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise BadInput(f"{place}: prompt {prompt!r} says nothing: write it or take the row out")
+    if not isinstance(answer, str) or not answer.strip():
+        raise BadInput(f"{place}: answer {answer!r} is no text: write it or take the row out")
+    if rationale is not None and not isinstance(rationale, str):
+        raise BadInput(f"{place}: rationale {rationale!r} is no text: write one or leave it out")
+    target = answer.strip()
+    return PlacedRow(derive_id("row", prompt, target), prompt, target, place, (), rationale or "")
 
 
 def _tagged(tokens: Any, tags: Any, place: str) -> PlacedRow:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from shared.chat.ports import ChatCall
+from shared.domain.answer_form import AnswerForm
 from shared.domain.near_duplicates import NearDuplicateIndex
+from shared.domain.pipeline import Method
 from shared.domain.rows import EvalRow, Row, TrainingRow, load_rows
-from shared.domain.tasks import TaskKind
+from shared.domain.tasks import Task, TaskKind
 from shared.events import (
     CandidatesVerified,
     IterationRequested,
@@ -161,6 +163,29 @@ async def test_a_repeated_submission_changes_nothing(house: House) -> None:
     assert {e.outcome for e in house.of(RunClosed)} == {"promoted"}
 
 
+async def test_a_target_out_of_reach_ends_in_the_best_there_is(house: House) -> None:
+    """What never reaches it is promoted all the same, once the iterations are used."""
+    rows = lines(ROWS)
+    # Rows of the exam that nobody can have right: near twins of another answer.
+    rows += [{"text": f"{r['text']} please", "label": _another(r["label"])} for r in rows[::6]]
+    closed = await started(house, rows, target=1.0)
+    assert closed.outcome == "promoted", closed.reason
+    assert "best admitted candidate, score 0." in closed.reason
+    assert closed.iterations > 1
+    [promoted] = house.of(ModelPromoted)
+    scores = [
+        verdict.report.score
+        for event in house.of(CandidatesVerified)
+        for verdict in event.verdicts
+        if verdict.report
+    ]
+    assert promoted.deployed.version.heldout_score == max(scores)
+
+
+def _another(label: str) -> str:
+    return LABELS[(LABELS.index(label) + 1) % len(LABELS)]
+
+
 async def test_a_test_part_is_what_is_measured(house: House) -> None:
     test = rows_of(0, 8, start=200)
     closed = await started(house, lines(ROWS), test=lines(test))
@@ -187,11 +212,56 @@ async def test_entities_start_cold_too(house: House) -> None:
     assert house.of(ModelPromoted)[0].deployed.task.kind is TaskKind.NER
 
 
+FORM = AnswerForm(chat_template="plain", system_prompt="Name the desk.")
+
+
+def answered(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Rows of written answers, each with its reasoning."""
+    return [
+        {"prompt": row.text, "answer": row.target, "rationale": f"It says {row.text!r}."}
+        for row in rows
+    ]
+
+
+async def test_what_is_written_starts_cold_as_a_choice(house: House) -> None:
+    closed = await started(house, answered(ROWS), description="answer who helps", form=FORM)
+    assert closed.outcome == "promoted", closed.reason
+    task = house.of(ModelPromoted)[0].deployed.task
+    assert task == Task(TaskKind.GENERATION, tuple(sorted(LABELS)), FORM)
+    [prepared] = house.of(TaskPrepared)
+    assert prepared.parts["boundary pair"] > 0
+    [event, *_] = house.of(TrainingSetSynthesized)
+    rows = load_rows(house.artifacts.get(event.training_set), TrainingRow)
+    assert all(row.rationale for row in rows)
+    for recipe in house.of(IterationRequested)[0].recipes:
+        assert recipe.strategy.method is Method.LORA
+        assert recipe.hyperparameters.system_prompt == FORM.system_prompt
+    assert house.dead == []
+
+
+async def test_labels_may_be_written(house: House) -> None:
+    closed = await started(house, lines(ROWS), kind="generation")
+    assert closed.outcome == "promoted", closed.reason
+    task = house.of(ModelPromoted)[0].deployed.task
+    assert (task.kind, task.labels) == (TaskKind.GENERATION, tuple(sorted(LABELS)))
+
+
+async def test_free_answers_start_cold_with_positives_alone(house: House) -> None:
+    """An answer that nobody else gives makes all of them free: none looks like another."""
+    alone = {"prompt": "who was there before", "answer": "nobody that is still here"}
+    closed = await started(house, [*answered(ROWS), alone], description="answer who helps")
+    [prepared] = house.of(TaskPrepared)
+    assert prepared.task == Task(TaskKind.GENERATION, ())
+    assert prepared.parts.keys() == {"positive"}
+    assert closed.outcome == "promoted", closed.reason
+
+
 def _fillers(at: int) -> list[list[str]]:
     return [[f"ra{at}{n}p", f"so{at}{n}m"] for n in range(8)]
 
 
 ROW, OTHER = {"text": "my parcel is lost", "label": "a"}, {"text": "pay me back", "label": "b"}
+ASKED = {"prompt": "2 + 3", "answer": "5"}
 MORE = [{"text": "where did it go", "label": "a"}, {"text": "a refund please", "label": "b"}]
 
 
@@ -207,13 +277,20 @@ MORE = [{"text": "where did it go", "label": "a"}, {"text": "a refund please", "
         ),
         ([ROW, OTHER, *MORE], {"kind": "telepathy"}, "'telepathy' is unknown: give one of"),
         ([ROW, OTHER, *MORE], {"kind": "ner"}, "the rows are of classification"),
-        ([ROW, OTHER, *MORE], {"kind": "generation"}, "cannot be started cold"),
+        ([ROW, OTHER, *MORE], {"kind": "generation", "base_model": None}, "--base-model"),
+        ([ROW, OTHER, *MORE], {"form": AnswerForm()}, "leave the form out"),
+        (None, {"description": "summarise news"}, "PIONEER_LLM_BASE_URL"),
+        ([ASKED, ASKED | {"answer": "6"}], {}, "train.jsonl:1 and train.jsonl:2 say the same"),
+        ([ASKED], {}, "the task has one example (train.jsonl:1): give it 2"),
+        ([ASKED | {"answer": "so " * 65}], {}, "train.jsonl:1: 'so so so"),
+        ([ASKED, ROW], {}, "train.jsonl:2 has no 'prompt'"),
+        ([ASKED, ASKED | {"prompt": ""}], {}, "train.jsonl:2: prompt '' says nothing"),
         ([ROW, OTHER, *MORE], {"test": [ROW]}, "test.jsonl:1 says what train.jsonl:1 says"),
         ([ROW, MORE[0]], {}, "leaves nothing to decide"),
         ([ROW, OTHER, *MORE], {"labels": ("a",)}, "leaves nothing to decide"),
         ([ROW, OTHER, *MORE], {"labels": ("a", "c")}, "train.jsonl:2: 'b' is not one of the 2"),
         ([ROW, OTHER, *MORE], {"labels": ("a", "b", "c")}, "label 'c' has no example"),
-        ([{"question": "q", "answer": "a"}], {}, "the form of no task that can be started"),
+        ([{"question": "q", "reply": "a"}], {}, "the form of no task that can be started"),
         ([{"tokens": ["Ada"], "tags": ["I-PER"]}], {}, "train.jsonl:1: tag 1 is 'I-PER'"),
         ([], {}, "train.jsonl has no rows"),
         ([ROW, OTHER, *MORE], {}, "nothing shows that a model is better than chance"),

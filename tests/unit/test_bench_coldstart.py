@@ -1,17 +1,20 @@
 """The cold-start bench: no test row is learned, and scores are what they are called."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.coldstart import Plain, Started, report
-from bench.coldstart_data import load_case
+from bench.coldstart import Plain, Started, goals, report
+from bench.coldstart_data import SCENARIOS, load_case
+from shared.domain.tasks import TaskKind
 from shared.errors import BadInput
 
 
 def written(folder: Path, name: str, rows: list[tuple[str, str]]) -> None:
     lines = [json.dumps({"text": text, "label": label, "domain": "x"}) for text, label in rows]
+    folder.mkdir(exist_ok=True)
     (folder / name).write_text("\n".join(lines))
 
 
@@ -21,7 +24,7 @@ SPAM = [(f"win {n} now", "spam") for n in range(10)] + [
 
 
 def test_rows_are_cut_off_where_there_is_no_test(tmp_path: Path) -> None:
-    written(tmp_path, "train.jsonl", [*SPAM, ("WIN 3 now!", "spam")])
+    written(tmp_path / "sms_spam", "train.jsonl", [*SPAM, ("WIN 3 now!", "spam")])
     case = load_case(tmp_path, "sms_spam", seed=1)
     assert len(case.rows) + len(case.test) == len(SPAM)
     assert not {row.text for row in case.rows} & {example.text for example in case.test}
@@ -31,16 +34,24 @@ def test_rows_are_cut_off_where_there_is_no_test(tmp_path: Path) -> None:
 
 
 def test_rows_of_the_test_and_of_no_label_are_left_out(tmp_path: Path) -> None:
-    written(tmp_path, "train.jsonl", [("a b", "x"), ("c d", "y"), ("e f", "oos"), ("k l", "x")])
-    written(tmp_path, "test.jsonl", [("A  b", "x"), ("g h", "y"), ("i j", "oos")])
+    written(
+        tmp_path / "clinc150",
+        "train.jsonl",
+        [("a b", "x"), ("c d", "y"), ("e f", "oos"), ("k l", "x")],
+    )
+    written(tmp_path / "clinc150", "test.jsonl", [("A  b", "x"), ("g h", "y"), ("i j", "oos")])
     case = load_case(tmp_path, "clinc150", seed=1)
     assert {row.text for row in case.rows} == {"c d", "k l"}
     assert [example.text for example in case.test] == ["A  b", "g h"]
 
 
 def test_the_score_of_spam_is_its_f1(tmp_path: Path) -> None:
-    written(tmp_path, "train.jsonl", SPAM)
-    written(tmp_path, "test.jsonl", [("a", "spam"), ("b", "spam"), ("c", "ham"), ("d", "ham")])
+    written(tmp_path / "sms_spam", "train.jsonl", SPAM)
+    written(
+        tmp_path / "sms_spam",
+        "test.jsonl",
+        [("a", "spam"), ("b", "spam"), ("c", "ham"), ("d", "ham")],
+    )
     case = load_case(tmp_path, "sms_spam", seed=1)
     assert case.chance == 0
     assert case.score(["spam", "spam", "ham", "ham"]) == 1
@@ -49,7 +60,7 @@ def test_the_score_of_spam_is_its_f1(tmp_path: Path) -> None:
 
 
 def test_the_report_compares_with_plain_fine_tuning(tmp_path: Path) -> None:
-    written(tmp_path, "train.jsonl", SPAM)
+    written(tmp_path / "sms_spam", "train.jsonl", SPAM)
     case = load_case(tmp_path, "sms_spam", seed=1, most_rows=25)
     started = Started(
         outcome="promoted",
@@ -70,6 +81,24 @@ def test_the_report_compares_with_plain_fine_tuning(tmp_path: Path) -> None:
     found = report(case, started, Plain(0.95, 10, "full", 20.0))
     assert (found["share_of_plain"], found["part_of_plain_seconds"]) == (0.9474, 0.25)
     assert "share_of_plain" not in report(case, started, None)
+    assert found["goals"] == [{"of": "F1 of spam", "at_least": 0.98, "reached": 0.9, "met": False}]
+    [share, part] = goals(replace(case, scenario=SCENARIOS["wikigold"]), found)
+    assert (share["at_least"], share["reached"], share["met"]) == (0.97, 0.9474, False)
+    assert (part["at_most"], part["reached"], part["met"]) == (0.25, 0.25, True)
+    none = goals(replace(case, scenario=SCENARIOS["wikigold"]), report(case, started, None))
+    assert [goal["met"] for goal in none] == [False, False]
+
+
+def test_intents_are_written_by_what_writes(tmp_path: Path) -> None:
+    rows = [(f"play song {n}", "PlayMusic") for n in range(8)]
+    written(tmp_path / "snips", "train.jsonl", [*rows, ("will it rain", "GetWeather")])
+    written(tmp_path / "snips", "test.jsonl", [("play it", "PlayMusic")])
+    case = load_case(tmp_path, "snips-gen", seed=1)
+    assert case.task.kind is TaskKind.GENERATION
+    assert case.task.labels == ("GetWeather", "PlayMusic")
+    # What is right is told as at the gate: blanks around it are no other answer.
+    assert case.score([" PlayMusic"]) == 1
+    assert case.score(["PlayMusic it is"]) == 0
 
 
 def test_a_missing_data_set_is_said(tmp_path: Path) -> None:

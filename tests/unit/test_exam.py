@@ -164,3 +164,16 @@ def test_a_set_that_can_show_nothing_is_refused() -> None:
 def test_a_spec_that_cannot_be_met_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="="):
         ExamSpec(**wrong)  # type: ignore[arg-type]
+
+
+def test_free_answers_have_positives_and_pairs_of_near_prompts_alone() -> None:
+    """All of one sort: only near-duplicates of another answer are more than an ordinary row."""
+    rows = [row(f"{verb} the {thing}", f"{thing} {verb}") for verb in VERBS for thing in THINGS]
+    twins = [row(f"how many {n} apples are there in {n} bags", str(n)) for n in (3, 4)]
+    free = hold_out(rows, sort=lambda _: "an answer", spec=ExamSpec())
+    assert free.parts.keys() == {POSITIVE}
+    both = hold_out([*rows, *twins], sort=lambda _: "an answer", spec=ExamSpec(share=0.45))
+    asked = {one.text: one.pattern for one in both.exam}
+    assert {asked.get(twin.text, PAIR) for twin in twins} == {PAIR}
+    learned = {one.text for one in both.material}
+    assert len({twin.text for twin in twins} & learned) in (0, 2)

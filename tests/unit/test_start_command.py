@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.artifacts import FsspecArtifacts
-from shared.cli.start import located
+from shared.cli.start import declared_task, located
+from shared.domain.answer_form import Extractor, Scorer
 from shared.errors import BadInput
 
 ROW = '{"text": "one", "label": "a"}\n'
@@ -60,3 +61,49 @@ def test_a_bad_row_or_folder_is_named_at_once(tmp_path: Path, artifacts: FsspecA
     (tmp_path / "train.jsonl").write_text(ROW + '{"text": "two"}\n')
     with pytest.raises(BadInput, match=r"train\.jsonl:2 has no 'label'"):
         located(artifacts, str(tmp_path))
+
+
+def test_what_is_written_is_declared_beside_its_rows_or_by_a_file(tmp_path: Path) -> None:
+    assert declared_task(None, None) is None
+    assert declared_task(None, str(tmp_path)) is None
+    (tmp_path / "task.json").write_text('{"labels": ["A", "B"], "form": {"extractor": "letter"}}')
+    beside = declared_task(None, str(tmp_path))
+    assert beside is not None
+    assert beside.labels == ("A", "B")
+    assert beside.form is not None
+    assert beside.form.extractor is Extractor.LETTER
+    (tmp_path / "other.json").write_text('{"form": {"scorer": "rouge2"}}')
+    named = declared_task(tmp_path / "other.json", str(tmp_path))
+    assert named is not None
+    assert named.form is not None
+    assert named.form.scorer is Scorer.ROUGE_2
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("[]", "is no JSON object"),
+        ("{", "is no JSON object"),
+        ('{"form": {"scorer": "taste"}}', r"task\.json: form\.scorer"),
+        ('{"shape": {}}', "'shape' is nothing that can be said there"),
+    ],
+)
+def test_a_form_that_says_nothing_is_named(said: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "task.json").write_text(said)
+    with pytest.raises(BadInput, match=sentence):
+        declared_task(None, str(tmp_path))
+
+
+def test_a_form_that_is_nowhere_is_said(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"gone\.json: No such file"):
+        declared_task(tmp_path / "gone.json", None)
+
+
+def test_written_answers_are_stored_and_read_at_once(
+    tmp_path: Path, artifacts: FsspecArtifacts
+) -> None:
+    (tmp_path / "asked.jsonl").write_text('{"prompt": "2 + 3", "answer": "5"}\n')
+    assert located(artifacts, str(tmp_path / "asked.jsonl"))[0] is not None
+    (tmp_path / "asked.jsonl").write_text('{"prompt": "2 + 3", "answer": 5}\n')
+    with pytest.raises(BadInput, match=r"asked\.jsonl:1: answer 5 is no text"):
+        located(artifacts, str(tmp_path / "asked.jsonl"))

@@ -24,7 +24,8 @@ def fused(best: IterationOutcome, material: Material, *, top: int) -> Iterator[P
     leads = material.leads(best)
     names = tuple(node.name for node in leaders)
     ways = tuple(
-        Way(_fused(method, leaders, leads.get(method), material), names) for method in Method
+        Way(_fused(method, leaders, leads.get(method), material), names)
+        for method in material.recipes.methods
     )
     reason = f"{best.in_words} is not exceeded: {' and '.join(names)} in one"
     yield Proposal(Move.FUSE, _mean_data(best.data, leaders), ways, reason)
@@ -74,7 +75,8 @@ def _taught(best: IterationOutcome, material: Material) -> Proposal:
         return Way((*others, *nearby), (lead.name,) if lead else ())
 
     reason = f"{best.in_words} is not exceeded: hold the data, learn in another way"
-    return Proposal(Move.EVOLVE, best.data, tuple(way(method) for method in Method), reason)
+    ways = tuple(way(method) for method in material.recipes.methods)
+    return Proposal(Move.EVOLVE, best.data, ways, reason)
 
 
 def _other_strategies(recipe: Recipe, material: Material) -> list[Recipe]:
@@ -94,7 +96,8 @@ def _larger_base(best: IterationOutcome, material: Material) -> Iterator[Proposa
     at = max((bases.index(base) for base in used if base in bases), default=-1)
     for base in bases[at + 1 :]:
         firsts = {
-            method: material.recipes.first(base, method, rows=best.data.size) for method in Method
+            method: material.recipes.first(base, method, rows=best.data.size)
+            for method in material.recipes.methods
         }
         ways = tuple(
             Way(

@@ -60,6 +60,7 @@ class RecipeGrid:
     A recipe that is held to its parent has soft targets of weight ``congruence``, and, where that
     is asked for, the mean of the weights over the last ``averaged`` part. Blends of whole weights
     with the parent cost no training.
+    ``methods`` are the ways of learning that are tried.
     ``bases``: base models to turn to when nothing else helps, each larger than the one before.
     """
 
@@ -75,6 +76,7 @@ class RecipeGrid:
     averaged: float = 0.0
     blends: tuple[float, ...] = (0.2, 0.5)
     bases: tuple[str, ...] = ()
+    methods: tuple[Method, ...] = tuple(Method)
     max_tokens: int = 128
     system_prompt: str = ""
     supervision: Supervision = Supervision.DIRECT
@@ -163,6 +165,7 @@ class DataGrid:
     """How D starts and how far it may move; shares in fractions of the whole (paper §2.6 step 5).
 
     A model without a training set has nothing to replay: its shares are gold and hard only.
+    ``grows``: while rows are left, more of them are tried before anything else.
     """
 
     orphan_gold: float = 0.65
@@ -178,6 +181,7 @@ class DataGrid:
     most_orphan_hard: float = 0.50
     most_replay: float = 0.20
     most_surgical: int = 3
+    grows: bool = False
     noisy: float = 0.5
     most_noisy: float = 1.0
     few: int = 1_000

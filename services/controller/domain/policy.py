@@ -22,7 +22,6 @@ from services.controller.domain.run import Run
 from services.controller.domain.search import SearchPolicy, next_plan
 from shared.domain.evaluation import Limits, Regressed
 from shared.domain.lineage import DeployedModel
-from shared.domain.pipeline import Method
 from shared.errors import BadInput
 from shared.events import Candidate
 
@@ -67,7 +66,7 @@ def first_plan(
         spec,
         tuple(
             recipe
-            for method in Method
+            for method in recipes.methods
             for recipe in recipes.with_blends(recipes.first(base, method, rows=rows))
         ),
         Move.FIRST,

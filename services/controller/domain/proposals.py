@@ -72,7 +72,9 @@ class Material:
 
     def around(self, leads: Mapping[Method, Node], steps: Sequence[Step]) -> tuple[Way, ...]:
         """For each method its lead changed by each step; best guesses first."""
-        return tuple(self._around(leads.get(method), method, steps) for method in Method)
+        return tuple(
+            self._around(leads.get(method), method, steps) for method in self.recipes.methods
+        )
 
     def _around(self, lead: Node | None, method: Method, steps: Sequence[Step]) -> Way:
         if lead is None:
@@ -91,6 +93,10 @@ def proposed(
     if not outcome.evaluated:
         reason = "no candidate could be evaluated: gentler hyperparameters"
         yield Proposal(Move.TUNE, outcome.data, material.around(leads, GENTLER), reason)
+    elif material.data.grows and outcome.data.size < material.rows:
+        data = material.data.larger(outcome.data)
+        reason = f"{said}: {data.size} instead of {outcome.data.size} of {material.rows} rows"
+        yield Proposal(Move.REBUILD, data, material.around(leads, KEEPING), reason)
     elif outcome.score < DATA_PROBLEM:
         for data, reason in _rebuilt(outcome, material):
             yield Proposal(Move.REBUILD, data, material.around(leads, KEEPING), reason)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from math import log, sqrt
 
+from services.controller.domain.budget import FEWEST
 from services.controller.domain.combining import evolved, fused
 from services.controller.domain.decision import Iterate
 from services.controller.domain.graph import Graph, Node, Pipeline, read_graph
@@ -138,10 +139,11 @@ def _untried(proposal: Proposal, material: Material, wide: int) -> Iterate | Non
                 del waiting[at]
             elif len(chosen) < max(wide, len(proposal.ways)):
                 chosen.append((recipe, proposal.ways[at]))
-        # Paper §2.7: at least two configurations in parallel, so one method alone is no plan.
+        # Where there are two methods, one alone is no plan.
         if len(chosen) < len(proposal.ways):
             return None
-    return _planned(proposal, chosen, material)
+    # Paper §2.7: at least two configurations in parallel.
+    return None if len(chosen) < FEWEST else _planned(proposal, chosen, material)
 
 
 def _next_new(recipes: Iterator[Recipe], data: DataSpec, tried: set[Pipeline]) -> Recipe | None:

@@ -14,8 +14,10 @@ _COLUMNS = {
     "label": ("label", "intent", "labels", "category"),
     "tokens": ("tokens", "words"),
     "tags": ("tags", "ner_tags"),
+    "prompt": ("prompt", "question", "instruction"),
+    "answer": ("answer", "response", "output", "completion"),
 }
-_FORMS = (("tokens", "tags"), ("text", "label"))
+_FORMS = (("tokens", "tags"), ("text", "label"), ("prompt", "answer"))
 
 
 class HuggingFaceCatalogue:
@@ -67,8 +69,8 @@ def _columns(name: str, there: Sequence[str]) -> dict[str, str]:
         if all(found.values()):
             return {ours: theirs[0] for ours, theirs in found.items()}
     raise BadInput(
-        f"data set {name!r} has the columns {', '.join(there)}: text and label, or tokens and tags "
-        "are needed; write them to a file and give it with --data"
+        f"data set {name!r} has the columns {', '.join(there)}: text and label, tokens and tags, "
+        "or prompt and answer are needed; write them to a file and give it with --data"
     )
 
 

@@ -2,13 +2,16 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 
-from shared.domain.row_files import FORMS
 from shared.domain.tasks import TaskKind
 from shared.errors import BadInput
 
-# The others are known by name only: nothing reads rows of theirs for a start.
-_STARTED = tuple(FORMS)
+# What a task is trained from where nobody said it.
+_BASES: Mapping[TaskKind, str] = {
+    TaskKind.CLASSIFICATION: "sentence-transformers/all-MiniLM-L6-v2",
+    TaskKind.NER: "sentence-transformers/all-MiniLM-L6-v2",
+}
 _WORDS: dict[str, str] = {
     TaskKind.CLASSIFICATION: (
         "classify classifies classification categorise categorize category categories label labels "
@@ -31,22 +34,29 @@ _WORD = re.compile(r"[a-z]+")
 def decide_family(description: str, *, asked: str | None, rows: TaskKind | None) -> TaskKind:
     """The kind of task: as asked, else as the rows are formed, else as the description says.
 
-    Raises BadInput where these contradict each other, none tells, or nobody can start it.
+    Labels may be written, where that is asked for. Raises BadInput where these contradict each
+    other or none tells.
     """
     if asked is not None and asked not in list(TaskKind):
         raise BadInput(f"task family {asked!r} is unknown: give one of {_known()}")
-    found = asked or rows or _named(description)
-    if found not in _STARTED:
-        raise BadInput(
-            f"{description[:80]!r} asks for {found}, which cannot be started cold: give one of "
-            f"{_known()}, or register a model that does it already with pioneer models register"
-        )
-    if rows and found != rows:
+    found = TaskKind(asked or rows or _named(description))
+    written = (found, rows) == (TaskKind.GENERATION, TaskKind.CLASSIFICATION)
+    if rows and found is not rows and not written:
         raise BadInput(
             f"task family {asked!r} is asked for, but the rows are of {rows.value}: give rows of "
             f"its form, or leave the family out"
         )
-    return TaskKind(found)
+    return found
+
+
+def base_of(kind: TaskKind, asked: str | None) -> str:
+    """What to train from: as asked, else the family's own. Raises BadInput where it has none."""
+    if asked or kind in _BASES:
+        return asked or _BASES[kind]
+    raise BadInput(
+        "a model that writes is trained from a causal language model: name one with --base-model, "
+        "such as google/gemma-3-270m-it"
+    )
 
 
 def _named(description: str) -> str:
@@ -54,12 +64,12 @@ def _named(description: str) -> str:
     said = [_FAMILY[word] for word in _WORD.findall(description.casefold()) if word in _FAMILY]
     if not said:
         raise BadInput(
-            f"{description[:80]!r} does not say which family of tasks it is: say classify or "
-            f"extract entities in it, or give one of {_known()}"
+            f"{description[:80]!r} does not say which family of tasks it is: say classify, "
+            f"extract entities or answer in it, or give one of {_known()}"
         )
     # Counter keeps the order of first sight among equals.
     return Counter(said).most_common(1)[0][0]
 
 
 def _known() -> str:
-    return ", ".join(kind.value for kind in _STARTED)
+    return ", ".join(kind.value for kind in TaskKind)

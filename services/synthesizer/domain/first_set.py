@@ -42,8 +42,10 @@ def compose_first(
     named = [_Named(row, sort(row.target)) for row in ordered]
     # Few rows are all taken: the share of hard ones is that of what there is.
     size = min(spec.size, len(named))
-    share = round(spec.hard / (spec.gold + spec.hard) * size) if spec.hard else 0
-    hard = _hard(named, share, surgical=spec.surgical)
+    # Free answers are all of one sort: nothing looks like another.
+    several = len({one.sort for one in named}) > 1
+    share = round(spec.hard / (spec.gold + spec.hard) * size) if spec.hard and several else 0
+    hard = _hard(named, share, surgical=spec.surgical) if several else []
     taken = {one.row.id for one in hard}
     plain = _mixed([one for one in named if one.row.id not in taken])
     wanted = size - share
@@ -72,7 +74,13 @@ class _Named:
     def learned(self, role: Role, source: str) -> TrainingRow:
         what = "looks like another answer" if role is Role.HARD else "an ordinary row"
         return TrainingRow(
-            self.row.id, self.row.text, self.sort, role, source, f"{what} of {self.sort!r}"
+            self.row.id,
+            self.row.text,
+            self.sort,
+            role,
+            source,
+            f"{what} of {self.sort!r}",
+            self.row.rationale,
         )
 
 

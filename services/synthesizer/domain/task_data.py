@@ -1,23 +1,39 @@
 """Whether rows can be learned from at all: what nobody can learn is refused, naming the rows."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from services.synthesizer.domain.choices import choices
+from shared.domain.answer_form import AnswerForm
 from shared.domain.near_duplicates import group_near_duplicates, normalise
 from shared.domain.row_files import PlacedRow
-from shared.domain.tasks import Task, TaskKind
+from shared.domain.tasks import Head, Task, TaskKind
 from shared.errors import BadInput
 from shared.tasks import behaviour
 
 _NAMED = 3
 
 
-def task_of(rows: Sequence[PlacedRow], kind: TaskKind, *, labels: Sequence[str] = ()) -> Task:
+def task_of(
+    rows: Sequence[PlacedRow],
+    kind: TaskKind,
+    *,
+    labels: Sequence[str] = (),
+    form: AnswerForm | None = None,
+) -> Task:
     """The task whose labels are those given, else those of the rows.
 
-    Raises BadInput where there are too few for a task.
+    Written answers are labels where they are few. Raises BadInput where there are too few labels
+    for a task, or a ``form`` of answers is given to one that writes none.
     """
     found = sorted(set(labels) or {label for row in rows for label in row.labels})
+    if kind is TaskKind.GENERATION:
+        return _written(rows, found, form or AnswerForm())
+    if form is not None:
+        raise BadInput(
+            f"a form of answers is given, but the task is {kind.value}: leave the form out, or "
+            "give generation for its family"
+        )
     try:
         return Task(kind, tuple(found))
     except ValueError:
@@ -28,10 +44,18 @@ def task_of(rows: Sequence[PlacedRow], kind: TaskKind, *, labels: Sequence[str] 
         ) from None
 
 
+def _written(rows: Sequence[PlacedRow], labels: Sequence[str], form: AnswerForm) -> Task:
+    named = tuple(labels) or choices([row.target for row in rows], form)
+    try:
+        return Task(TaskKind.GENERATION, named, form)
+    except ValueError as error:
+        raise BadInput(f"the answers do not fit their form: {error}") from None
+
+
 def check_rows(rows: Sequence[PlacedRow], test: Sequence[PlacedRow], task: Task) -> None:
     """Raise BadInput naming the first rows that contradict, leak, or have an answer alone."""
-    known = _answers(rows)
-    asked = _answers(test)
+    known = _answers(rows, task)
+    asked = _answers(test, task)
     for text in known.keys() & asked.keys():
         raise BadInput(
             f"{asked[text].place} says what {known[text].place} says, {asked[text].text[:60]!r}: "
@@ -41,12 +65,16 @@ def check_rows(rows: Sequence[PlacedRow], test: Sequence[PlacedRow], task: Task)
     _check_support(rows, test, task)
 
 
-def _answers(rows: Sequence[PlacedRow]) -> dict[str, PlacedRow]:
+def _answers(rows: Sequence[PlacedRow], task: Task) -> dict[str, PlacedRow]:
     """The first row of each text. Raises BadInput where another has another answer."""
+    # A sign may be what an answer follows from: 2 + 3 is not 2 - 3.
+    asks = behaviour(task).head is Head.NEXT
+    same: Callable[[str], str] = str.strip if asks else normalise
+    right = behaviour(task).is_right
     first: dict[str, PlacedRow] = {}
     for row in rows:
-        known = first.setdefault(normalise(row.text), row)
-        if known.target != row.target:
+        known = first.setdefault(same(row.text), row)
+        if not (right(row.target, known.target) or right(known.target, row.target)):
             raise BadInput(
                 f"{known.place} and {row.place} say the same, {row.text[:60]!r}, but one answers "
                 f"{known.target[:60]!r} and the other {row.target[:60]!r}: keep the right one"
@@ -74,11 +102,12 @@ def _check_support(rows: Sequence[PlacedRow], test: Sequence[PlacedRow], task: T
         if len(groups[name]) < least:
             alone = len(places[name]) == 1
             few = "one example" if alone else f"{len(places[name])} examples that say the same"
+            what = f"label {name!r}" if task.labels else "the task"
             raise BadInput(
-                f"label {name!r} has {few} ({', '.join(places[name][:_NAMED])}): "
-                f"give it {least} that differ, or take it out"
+                f"{what} has {few} ({', '.join(places[name][:_NAMED])}): "
+                f"give it {least} that differ{', or take it out' if task.labels else ''}"
             )
-    known = {label for row in rows for label in row.labels}
+    known = groups.keys() | {label for row in rows for label in row.labels}
     if missing := [label for label in task.labels if label not in known]:
         raise BadInput(
             f"label {missing[0]!r} has no example: give it {least} that differ, or take it out"
