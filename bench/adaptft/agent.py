@@ -13,14 +13,14 @@ from typing import Any
 
 from bench.adaptft.arms import StageOutcome
 from bench.adaptft.logs import Logged, LogRow, ScenarioData, judged
-from bench.adaptft.training import BASE_MODEL, Checkpoint, Trainer
+from bench.adaptft.training import Checkpoint, Trainer
 from shared.adapters import mongo
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.adapters.kafka import EventPublisher, publishing
 from shared.adapters.kafka_reader import TopicReader, reading_topics
 from shared.adapters.mongo import MongoDocuments
 from shared.domain.ids import derive_id
-from shared.domain.tasks import Task, TaskKind
+from shared.domain.tasks import Task
 from shared.domain.triage import TriageKind
 from shared.errors import PermanentError
 from shared.events import (
@@ -35,6 +35,7 @@ from shared.events import (
 from shared.local import LocalStack
 from shared.local.services import ServiceProcesses, service_environment
 from shared.settings import ServiceSettings
+from shared.tasks import behaviour
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ async def run_agent(
         # A store of its own: jobs of an earlier run have the same ids, and would not run again.
         artifacts = FsspecArtifacts(str(Path(home) / "artifacts"))
         async with running_house(Path(home), artifacts) as house:
-            agent = Agent(house, f"{data.name}-{data.seed}", data.labels)
+            agent = Agent(house, f"{data.name}-{data.seed}", data.task)
             await agent.deploy(_moved(first, trainer.artifacts, artifacts))
             for stage in data.stages[1:]:
                 start = monotonic()
@@ -94,14 +95,14 @@ def _moved(first: Checkpoint, source: FsspecArtifacts, target: FsspecArtifacts) 
 class Agent:
     """One deployed model through its stages."""
 
-    def __init__(self, house: "House", model: str, labels: Sequence[str]) -> None:
+    def __init__(self, house: "House", model: str, task: Task) -> None:
         self._house = house
         self._model = model
-        self._labels = tuple(labels)
+        self._task = task
         self._version = 1
 
     def predict(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """The deployed model's label for each text."""
+        """The deployed model's answer to each text."""
         from shared.jobs.predict import Predictor
 
         predictor = Predictor.load(self._house.artifacts, self._adapter)
@@ -113,8 +114,8 @@ class Agent:
         event = ModelRegistered(
             id=derive_id("registered", self._model, first.adapter.sha256),
             model=self._model,
-            task=Task(TaskKind.CLASSIFICATION, self._labels),
-            base_model=BASE_MODEL,
+            task=self._task,
+            base_model=first.trained.recipe.hyperparameters.base_model,
             adapter=first.adapter,
             training_set=first.training_set,
         )
@@ -129,7 +130,8 @@ class Agent:
 
     async def improve(self, rows: Sequence[LogRow]) -> Improvement:
         """Serve and judge the log of a stage, then let the loop run once."""
-        logged = judged(rows, self.predict([row.text for row in rows]))
+        outputs = self.predict([row.text for row in rows])
+        logged = judged(rows, outputs, behaviour(self._task).is_right)
         await self._serve(logged)
         request = ImprovementRequested(
             id=derive_id("improve", self._model, rows[0].id), model=self._model

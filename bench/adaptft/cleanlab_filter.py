@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
-from bench.adaptft.training import BASE_MODEL
+from bench.adaptft.learning import MINILM
 from shared.domain.rows import Row
 
 FOLDS = 5
@@ -21,7 +21,7 @@ def label_issues(rows: Sequence[Row], labels: Sequence[str]) -> list[bool]:
 
     index = {label: number for number, label in enumerate(labels)}
     targets = np.array([index[row.target] for row in rows])
-    vectors, _ = read_texts([row.text for row in rows], base=load_base(BASE_MODEL), deployed=None)
+    vectors, _ = read_texts([row.text for row in rows], base=load_base(MINILM), deployed=None)
     model = LogisticRegression(max_iter=1000)
     probabilities: Any = cross_val_predict(
         model, vectors, targets, cv=FOLDS, method="predict_proba"
