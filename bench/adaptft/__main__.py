@@ -26,6 +26,7 @@ from bench.adaptft.runner import Case, run_all
 from bench.adaptft.scenarios import SCENARIOS, Scenario, quick
 from bench.adaptft.tables import report
 from bench.adaptft.training import CPU, CUDA
+from shared.domain.tasks import TaskKind
 from shared.errors import PermanentError
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "results"
@@ -80,7 +81,8 @@ def main(  # noqa: PLR0917 - typer calls it by name
     ]
     try:
         run_all(cases, chosen_arms, results, workers=workers, say=_say)
-        if templates is Templates.EVALUATION and not quick_run:
+        labels = any(s.learning.kind is TaskKind.CLASSIFICATION for s in chosen)
+        if labels and templates is Templates.EVALUATION and not quick_run:
             _keep_label_noise(results, data.resolve(), numbers)
     except PermanentError as error:
         _say(f"error: {error}")

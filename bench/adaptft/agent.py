@@ -20,7 +20,7 @@ from shared.adapters.kafka import EventPublisher, publishing
 from shared.adapters.kafka_reader import TopicReader, reading_topics
 from shared.adapters.mongo import MongoDocuments
 from shared.domain.ids import derive_id
-from shared.domain.tasks import Task
+from shared.domain.tasks import Task, TaskKind
 from shared.domain.triage import TriageKind
 from shared.errors import PermanentError
 from shared.events import (
@@ -49,7 +49,9 @@ SETTINGS = {
     "PIONEER_HELDOUT_SHARE": "0.3",
 }
 _TOPICS = (ModelPromoted.topic, FailuresDiagnosed.topic, RunClosed.topic)
-_PATIENCE_S = 900.0
+# A model that writes takes its time on two cores: each training is minutes.
+_PATIENCE_S = {TaskKind.GENERATION: 5400.0}
+_USUAL_PATIENCE_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Agent:
         self._house = house
         self._model = model
         self._task = task
+        self._patience = _PATIENCE_S.get(task.kind, _USUAL_PATIENCE_S)
         self._version = 1
 
     def predict(self, texts: Sequence[str]) -> tuple[str, ...]:
@@ -120,7 +123,7 @@ class Agent:
             training_set=first.training_set,
         )
         await self._house.publisher.publish(event)
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(self._patience):
             async for heard in self._house.events():
                 if isinstance(heard, ModelPromoted):
                     break
@@ -148,7 +151,7 @@ class Agent:
         # Where nothing was promoted, the log of the stage before is there already.
         expected = await self._house.stored_traces(where) + len(logged)
         await asyncio.gather(*(self._house.publisher.publish(self._trace(one)) for one in logged))
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(self._patience):
             # The diagnoser tells nobody that it has stored a trace.
             while await self._house.stored_traces(where) < expected:  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
@@ -171,7 +174,7 @@ class Agent:
         closed: RunClosed | None = None
         diagnosed: FailuresDiagnosed | None = None
         promoted: ModelPromoted | None = None
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(self._patience):
             async for event in self._house.events():
                 match event:
                     case FailuresDiagnosed():

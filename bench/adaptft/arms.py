@@ -133,8 +133,8 @@ def random_augmentation(data: ScenarioData, logs: Sequence[Sequence[Logged]]) ->
 def naive_cleanlab(data: ScenarioData, logs: Sequence[Sequence[Logged]]) -> Taken:
     """The naive rows less those that cleanlab's ``find_label_issues`` names, all by its defaults.
 
-    Probabilities are five-fold cross-validated logistic regression over the base model's
-    embeddings. The clean pool is in the fit, and is never dropped.
+    Probabilities are five-fold cross-validated logistic regression over
+    MiniLM's embeddings. The clean pool is in the fit, and is never dropped.
     """
     from bench.adaptft.cleanlab_filter import label_issues
 

