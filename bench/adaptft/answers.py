@@ -4,7 +4,7 @@ One class for each sort of answer that a task may have; nothing else of the log 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
@@ -14,9 +14,11 @@ from examples.demo.workload import Example
 from shared.domain.answer_form import Extractor
 from shared.domain.answer_scores import extract
 from shared.domain.tasks import Task, TaskKind
+from shared.tasks import behaviour
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _SLIP = 9
+_TRIES = 40
 
 
 class Answers(Protocol):
@@ -87,13 +89,18 @@ class NumberAnswers:
 
 @dataclass(frozen=True, slots=True)
 class FreeAnswers:
-    """A free text. A wrong one is the answer that another text of the ``pool`` has."""
+    """A free text. A wrong one is the answer that another text of the ``pool`` has.
+
+    ``right`` says whether an answer would pass for another all the same.
+    """
 
     pool: tuple[str, ...]
+    right: Callable[[str, str], bool]
     asked_for: tuple[str, ...] = ("done", "nothing at all", "no comment", "approved")
 
     def wrong(self, truth: str, text: str, rng: Random) -> str:
-        return next(other for other in rng.sample(self.pool, 2) if other != truth)
+        others = rng.sample(self.pool, min(_TRIES, len(self.pool)))
+        return next((other for other in others if not self.right(other, truth)), others[-1])
 
     def moved(self, truth: str, before: str, after: str) -> str | None:
         return truth
@@ -113,4 +120,4 @@ def answers_of(task: Task, rows: Sequence[Example]) -> Answers:
         return LabelAnswers(task.labels)
     if extractor is Extractor.NUMBER:
         return NumberAnswers()
-    return FreeAnswers(tuple(sorted({row.label for row in rows})))
+    return FreeAnswers(tuple(sorted({row.label for row in rows})), behaviour(task).is_right)

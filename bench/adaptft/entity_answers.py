@@ -136,8 +136,17 @@ def _alike(entity: Entity, before: str, after: str, start: int, end: int) -> Ent
     start, end = start + len(said) - len(said.lstrip()), end - len(said) + len(said.rstrip())
     if start >= end:
         return None
-    alike = SequenceMatcher(None, before[entity.start : entity.end], after[start:end]).ratio()
+    own, put = before[entity.start : entity.end], after[start:end]
+    if _torn(own, put, after[:start] + after[end:]):
+        return None
+    alike = SequenceMatcher(None, own, put).ratio()
     return Entity(start, end, entity.type) if alike >= _ALIKE else None
+
+
+def _torn(own: str, put: str, around: str) -> bool:
+    """Whether other words stand inside an entity, or words of its own beside it."""
+    words, now = _WORD.findall(own), _WORD.findall(put)
+    return len(now) > len(words) or bool(({*words} - {*now}) & {*_WORD.findall(around)})
 
 
 def _inner(text: str, at: int) -> bool:
