@@ -25,7 +25,8 @@ from bench.adaptft.results import Results
 from bench.adaptft.runner import Case, run_all
 from bench.adaptft.scenarios import SCENARIOS, Scenario, quick
 from bench.adaptft.tables import report
-from bench.adaptft.training import recipe
+from bench.adaptft.training import CPU, CUDA
+from shared.domain.tasks import TaskKind
 from shared.errors import PermanentError
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "results"
@@ -52,10 +53,14 @@ def main(  # noqa: PLR0917 - typer calls it by name
     work: Annotated[Path | None, typer.Option(help="Folder for models; kept.")] = None,
     out: Annotated[Path | None, typer.Option(help="The results file.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 2,
+    device: Annotated[
+        str, typer.Option(help=f"{CPU} or {CUDA}. Arms but the agent need no services.")
+    ] = CPU,
 ) -> None:
+    _use(device)
     work = (work or _default_work()).resolve()
     chosen_arms = _arms(arms) or (QUICK_ARMS if quick_run else ALL_ARMS)
-    chosen = [_scenario(name, quick_run) for name in scenarios or ["support_desk"]]
+    chosen = [_scenario(name, device, quick_run) for name in scenarios or ["support_desk"]]
     first = FIRST_SEED[templates]
     numbers = range(first, first + (1 if quick_run else seeds))
     file = out or _default_out(work, templates, quick_run)
@@ -65,18 +70,19 @@ def main(  # noqa: PLR0917 - typer calls it by name
         shlex.join(["python", "-m", "bench.adaptft", *sys.argv[1:]]),
         {
             "templates": templates.value,
-            "recipe": asdict(recipe(first)),
+            "recipes": {s.name: asdict(s.learning.recipe(first)) for s in chosen},
             "sizes": {scenario.name: asdict(scenario.sizes) for scenario in chosen},
         },
     )
     cases = [
-        Case(scenario, seed, templates, data.resolve(), work)
+        Case(scenario, seed, templates, data.resolve(), work, device)
         for scenario in chosen
         for seed in numbers
     ]
     try:
         run_all(cases, chosen_arms, results, workers=workers, say=_say)
-        if templates is Templates.EVALUATION and not quick_run:
+        labels = any(s.learning.kind is TaskKind.CLASSIFICATION for s in chosen)
+        if labels and templates is Templates.EVALUATION and not quick_run:
             _keep_label_noise(results, data.resolve(), numbers)
     except PermanentError as error:
         _say(f"error: {error}")
@@ -94,10 +100,24 @@ def _keep_label_noise(results: Results, data: Path, seeds: range) -> None:
         results.set_label_noise(measure_label_noise(data, seeds))
 
 
-def _scenario(name: str, quick_run: bool) -> Scenario:
+def _use(device: str) -> None:
+    """Let this process and all that it starts see the device. Raises BadParameter without one."""
+    if device not in (CPU, CUDA):
+        raise typer.BadParameter(f"device {device!r}: choose {CPU} or {CUDA}")
+    if device == CPU:
+        # Read when torch first asks for a GPU, here and in every process started from here.
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        return
+    from shared.jobs.devices import device as found
+
+    if found().type != CUDA:
+        raise typer.BadParameter(f"device {CUDA}: torch sees no GPU here, choose {CPU}")
+
+
+def _scenario(name: str, device: str, quick_run: bool) -> Scenario:
     if name not in SCENARIOS:
         raise typer.BadParameter(f"scenario {name!r}: choose from {', '.join(SCENARIOS)}")
-    scenario = SCENARIOS[name]
+    scenario = SCENARIOS[name].on(device)
     return replace(scenario, sizes=quick(scenario.sizes)) if quick_run else scenario
 
 

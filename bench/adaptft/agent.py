@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.adaptft.arms import StageOutcome
 from bench.adaptft.logs import Logged, LogRow, ScenarioData, judged
-from bench.adaptft.training import BASE_MODEL, Checkpoint, Trainer
+from bench.adaptft.training import Checkpoint, Trainer
 from shared.adapters import mongo
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.adapters.kafka import EventPublisher, publishing
@@ -35,6 +35,7 @@ from shared.events import (
 from shared.local import LocalStack
 from shared.local.services import ServiceProcesses, service_environment
 from shared.settings import ServiceSettings
+from shared.tasks import behaviour
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,9 @@ SETTINGS = {
     "PIONEER_HELDOUT_SHARE": "0.3",
 }
 _TOPICS = (ModelPromoted.topic, FailuresDiagnosed.topic, RunClosed.topic)
-_PATIENCE_S = 900.0
+# A model that writes takes its time on two cores: each training is minutes.
+_PATIENCE_S = {TaskKind.GENERATION: 5400.0}
+_USUAL_PATIENCE_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ async def run_agent(
         # A store of its own: jobs of an earlier run have the same ids, and would not run again.
         artifacts = FsspecArtifacts(str(Path(home) / "artifacts"))
         async with running_house(Path(home), artifacts) as house:
-            agent = Agent(house, f"{data.name}-{data.seed}", data.labels)
+            agent = Agent(house, f"{data.name}-{data.seed}", data.task)
             await agent.deploy(_moved(first, trainer.artifacts, artifacts))
             for stage in data.stages[1:]:
                 start = monotonic()
@@ -94,14 +97,15 @@ def _moved(first: Checkpoint, source: FsspecArtifacts, target: FsspecArtifacts) 
 class Agent:
     """One deployed model through its stages."""
 
-    def __init__(self, house: "House", model: str, labels: Sequence[str]) -> None:
+    def __init__(self, house: "House", model: str, task: Task) -> None:
         self._house = house
         self._model = model
-        self._labels = tuple(labels)
+        self._task = task
+        self._patience = _PATIENCE_S.get(task.kind, _USUAL_PATIENCE_S)
         self._version = 1
 
     def predict(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """The deployed model's label for each text."""
+        """The deployed model's answer to each text."""
         from shared.jobs.predict import Predictor
 
         predictor = Predictor.load(self._house.artifacts, self._adapter)
@@ -113,13 +117,13 @@ class Agent:
         event = ModelRegistered(
             id=derive_id("registered", self._model, first.adapter.sha256),
             model=self._model,
-            task=Task(TaskKind.CLASSIFICATION, self._labels),
-            base_model=BASE_MODEL,
+            task=self._task,
+            base_model=first.trained.recipe.hyperparameters.base_model,
             adapter=first.adapter,
             training_set=first.training_set,
         )
         await self._house.publisher.publish(event)
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(self._patience):
             async for heard in self._house.events():
                 if isinstance(heard, ModelPromoted):
                     break
@@ -129,7 +133,8 @@ class Agent:
 
     async def improve(self, rows: Sequence[LogRow]) -> Improvement:
         """Serve and judge the log of a stage, then let the loop run once."""
-        logged = judged(rows, self.predict([row.text for row in rows]))
+        outputs = self.predict([row.text for row in rows])
+        logged = judged(rows, outputs, behaviour(self._task).is_right)
         await self._serve(logged)
         request = ImprovementRequested(
             id=derive_id("improve", self._model, rows[0].id), model=self._model
@@ -146,7 +151,7 @@ class Agent:
         # Where nothing was promoted, the log of the stage before is there already.
         expected = await self._house.stored_traces(where) + len(logged)
         await asyncio.gather(*(self._house.publisher.publish(self._trace(one)) for one in logged))
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(self._patience):
             # The diagnoser tells nobody that it has stored a trace.
             while await self._house.stored_traces(where) < expected:  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
@@ -169,7 +174,7 @@ class Agent:
         closed: RunClosed | None = None
         diagnosed: dict[str, FailuresDiagnosed] = {}
         promoted: ModelPromoted | None = None
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(self._patience):
             async for event in self._house.events():
                 match event:
                     case FailuresDiagnosed():

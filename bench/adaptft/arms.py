@@ -5,6 +5,7 @@ takes of all train logs so far, and always deploys. Its log of a stage holds the
 model of the stage before.
 """
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -13,6 +14,7 @@ from typing import Protocol
 from bench.adaptft.logs import Logged, ScenarioData, judged
 from bench.adaptft.training import Checkpoint, Trainer
 from shared.domain.rows import Row
+from shared.domain.tasks import Task, TaskKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,9 @@ def run_arm(
     deployed, logs = first, list[Sequence[Logged]]()
     for stage in data.stages[1:]:
         outputs = trainer.predict(deployed, [row.text for row in stage.train])
-        logs.append(judged(stage.train, outputs))
+        logs.append(judged(stage.train, outputs, data.behaviour.is_right))
         taken = arm(data, logs)
-        deployed = trainer.train([*data.clean, *taken.rows], data.labels, data.seed)
+        deployed = trainer.train([*data.clean, *taken.rows], data.task, data.recipe)
         yield StageOutcome(
             stage=stage.number,
             outputs=trainer.predict(deployed, [row.text for row in data.test]),
@@ -81,10 +83,17 @@ def run_arm(
 
 
 def naive(data: ScenarioData, logs: Sequence[Sequence[Logged]]) -> Taken:
-    """Everything, as corrected; what nobody corrected with the model's own answer."""
-    return Taken(
-        [Row(one.row.id, one.row.text, one.corrected or one.output) for log in logs for one in log]
-    )
+    """Everything, as corrected; what nobody corrected with the model's own answer.
+
+    Only what is no answer of the task at all is left out: nothing could be trained on it.
+    """
+    told = data.behaviour
+    rows = [
+        Row(one.row.id, text := one.row.text, told.canonical(one.corrected or one.output, text))
+        for log in logs
+        for one in log
+    ]
+    return Taken([row for row in rows if not told.objection(row.target, data.task, row.text)])
 
 
 def naive_oracle(data: ScenarioData, logs: Sequence[Sequence[Logged]]) -> Taken:
@@ -106,23 +115,26 @@ def perfect_filter(data: ScenarioData, logs: Sequence[Sequence[Logged]]) -> Take
 def random_augmentation(data: ScenarioData, logs: Sequence[Sequence[Logged]]) -> Taken:
     """As many altered copies of the clean pool's rows as the log has rows (EDA, Wei and Zou)."""
     count = sum(len(log) for log in logs)
-    words = {
-        label: [word for row in data.clean if row.target == label for word in row.text.split()]
-        for label in data.labels
-    }
+    sort, words = data.behaviour.sort, defaultdict[str, list[str]](list)
+    for row in data.clean:
+        words[sort(row.target)] += row.text.split()
     rows: list[Row] = []
     for number in range(count):
         row = data.clean[number % len(data.clean)]
         rng = Random(f"{data.name}:{data.seed}:eda:{number}")
-        rows.append(Row(f"{row.id}:{number}", _augmented(row, words[row.target], rng), row.target))
+        text = _augmented(row, words[sort(row.target)], rng)
+        target = data.answers.moved(row.target, row.text, text)
+        # An answer that was torn apart leaves the row as it was.
+        text, target = (row.text, row.target) if target is None else (text, target)
+        rows.append(Row(f"{row.id}:{number}", text, target))
     return Taken(rows)
 
 
 def naive_cleanlab(data: ScenarioData, logs: Sequence[Sequence[Logged]]) -> Taken:
     """The naive rows less those that cleanlab's ``find_label_issues`` names, all by its defaults.
 
-    Probabilities are five-fold cross-validated logistic regression over the base model's
-    embeddings. The clean pool is in the fit, and is never dropped.
+    Probabilities are five-fold cross-validated logistic regression over
+    MiniLM's embeddings. The clean pool is in the fit, and is never dropped.
     """
     from bench.adaptft.cleanlab_filter import label_issues
 
@@ -143,6 +155,15 @@ ARMS: dict[str, Arm] = {
 }
 AGENT = "agent"
 ALL_ARMS = (AGENT, *ARMS)
+
+
+def left_out(arm: str, task: Task) -> str | None:
+    """Why an arm cannot run on a task, or None."""
+    if arm != "naive-cleanlab" or (task.labels and task.kind is not TaskKind.NER):
+        return None
+    if task.kind is TaskKind.NER:
+        return "find_label_issues asks for one label a text, and these texts name entities"
+    return "find_label_issues asks for labels, and these answers are free"
 
 
 def _true(one: Logged) -> Row:

@@ -6,12 +6,15 @@ into train and test parts before anything is perturbed.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from operator import eq
 from random import Random
 
+from bench.adaptft.answers import Answers, answers_of
+from bench.adaptft.learning import CLASSIFIER, Learning
 from bench.adaptft.perturbations import (
     EXACT_COPY,
     LABEL_FLIP,
@@ -27,9 +30,12 @@ from bench.adaptft.scenarios import Sizes
 from bench.adaptft.traffic import START, Traffic
 from examples.demo.workload import Example
 from shared.domain.ids import content_digest, derive_id
+from shared.domain.pipeline import Recipe
 from shared.domain.rows import Row
+from shared.domain.tasks import Task
 from shared.domain.traces import Verdict
 from shared.errors import BadInput
+from shared.tasks import TaskBehaviour, behaviour
 
 UNCORRECTED = 0.3
 # Of poison that is no label flip: a wrong correction, else a right one, else none.
@@ -45,7 +51,7 @@ class Part(StrEnum):
 class Roll:
     """What decides a row's correction, the same for every arm.
 
-    ``kind`` is uniform in [0, 1); ``wrong`` is the label that a wrong correction would give.
+    ``kind`` is uniform in [0, 1); ``wrong`` is the answer that a wrong correction would give.
     """
 
     kind: float
@@ -56,8 +62,9 @@ class Roll:
 class LogRow:
     """One served request. ``original`` is the text before it was perturbed.
 
-    ``truth`` is the label of ``original``; where ``answerable``, it is the right answer to ``text``
-    too. ``flags`` are names of perturbations, ``poison`` says that one of them is poison.
+    ``truth`` is the answer of ``original``, with the places that ``text`` has it at; where
+    ``answerable``, it is the right answer to ``text`` too. ``flags`` are names of perturbations,
+    ``poison`` says that one of them is poison.
     """
 
     id: str
@@ -106,9 +113,25 @@ class ScenarioData:
     name: str
     seed: int
     templates: Templates
-    labels: tuple[str, ...]
+    learning: Learning
+    task: Task
+    answers: Answers
     clean: tuple[Row, ...]
     stages: tuple[Stage, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels, or entity types; empty where answers are free."""
+        return self.task.labels
+
+    @property
+    def recipe(self) -> Recipe:
+        """The one recipe of all arms."""
+        return self.learning.recipe(self.seed)
+
+    @property
+    def behaviour(self) -> TaskBehaviour:
+        return behaviour(self.task)
 
     @property
     def test(self) -> tuple[LogRow, ...]:
@@ -134,22 +157,29 @@ class ScenarioData:
 
 
 def build(
-    name: str, rows: Sequence[Example], sizes: Sizes, *, seed: int, templates: Templates
+    name: str,
+    rows: Sequence[Example],
+    sizes: Sizes,
+    *,
+    seed: int,
+    templates: Templates,
+    learning: Learning = CLASSIFIER,
 ) -> ScenarioData:
     """The logs of a scenario. ``rows`` hold no near-duplicates. Raises BadInput if too few."""
     rng = Random(f"{name}:{seed}")
     shuffled = rng.sample(list(rows), len(rows))
-    clean, rest = _clean_pool(name, shuffled, sizes)
-    labels = tuple(sorted({row.label for row in clean}))
-    key_words = KeyWords.of(rows)
+    task = learning.task(row.label for row in rows)
+    sort, answers = behaviour(task).sort, answers_of(task, rows)
+    clean, rest = _clean_pool(name, shuffled, sizes, sort)
+    key_words = KeyWords.of([Example(row.text, sort(row.label)) for row in rows])
     traffic = Traffic(Random(f"{name}:{seed}:traffic"))
-    stages = [_stage(0, 0.0, (), _plain(rest[: sizes.first_test], name, seed, labels), traffic)]
+    stages = [_stage(0, 0.0, (), _plain(rest[: sizes.first_test], name, seed, answers), traffic)]
     at = sizes.first_test
     for number, share in enumerate(sizes.poison, 1):
         chunk, at = rest[at : at + sizes.stage_rows], at + sizes.stage_rows
-        perturber = Perturber(templates, labels, key_words, poison_rates(share))
+        perturber = Perturber(templates, answers, sort, key_words, poison_rates(share))
         made = [
-            _perturbed(_plain(part, name, seed, labels), number, kind, perturber)
+            _perturbed(_plain(part, name, seed, answers), number, kind, perturber)
             for part, kind in (
                 (chunk[: sizes.stage_train], Part.TRAIN),
                 (chunk[sizes.stage_train :], Part.TEST),
@@ -157,31 +187,36 @@ def build(
         ]
         stages.append(_stage(number, share, made[0], made[1], traffic))
     pool = tuple(Row(derive_id("adaptft", name, "clean", r.text), r.text, r.label) for r in clean)
-    return ScenarioData(name, seed, templates, labels, pool, tuple(stages))
+    return ScenarioData(name, seed, templates, learning, task, answers, pool, tuple(stages))
 
 
-def judged(rows: Sequence[LogRow], outputs: Sequence[str]) -> list[Logged]:
+Right = Callable[[str, str], bool]
+
+
+def judged(rows: Sequence[LogRow], outputs: Sequence[str], right: Right = eq) -> list[Logged]:
     """What the log says of rows, given the deployed model's outputs: the realistic corrections.
 
     Clean rows are corrected rightly; of noisy ones that were answered wrongly 30 % stay
     uncorrected. A flipped label is always wrong. Of other poison half is corrected wrongly, a fifth
-    rightly, the rest not at all (paper §3). ``verdict`` is pass where correction and output agree.
+    rightly, the rest not at all (paper §3). ``verdict`` is pass where correction and output agree,
+    as ``right`` says of an output and a target.
     """
     return [
-        _logged(row, output, _correction(row, output))
+        _logged(row, output, _correction(row, output, right), right)
         for row, output in zip(rows, outputs, strict=True)
     ]
 
 
-def _logged(row: LogRow, output: str, corrected: str | None) -> Logged:
+def _logged(row: LogRow, output: str, corrected: str | None, right: Right) -> Logged:
     if corrected is None:
         return Logged(row, output, None, None)
-    return Logged(row, output, corrected, Verdict.PASS if corrected == output else Verdict.FAIL)
+    verdict = Verdict.PASS if right(output, corrected) else Verdict.FAIL
+    return Logged(row, output, corrected, verdict)
 
 
-def _correction(row: LogRow, output: str) -> str | None:
+def _correction(row: LogRow, output: str, right: Right) -> str | None:
     if not row.poison:
-        missed = row.noisy and output != row.truth and row.roll.kind < UNCORRECTED
+        missed = row.noisy and not right(output, row.truth) and row.roll.kind < UNCORRECTED
         return None if missed else row.truth
     if never_corrected(row):
         return None
@@ -194,12 +229,12 @@ def never_corrected(row: LogRow) -> bool:
 
 
 def _clean_pool(
-    name: str, rows: Sequence[Example], sizes: Sizes
+    name: str, rows: Sequence[Example], sizes: Sizes, sort: Callable[[str], str]
 ) -> tuple[list[Example], list[Example]]:
     taken, rest, seen = list[Example](), list[Example](), Counter[str]()
     for row in rows:
-        seen[row.label] += 1
-        (taken if seen[row.label] <= sizes.clean_per_label else rest).append(row)
+        seen[label := sort(row.label)] += 1
+        (taken if seen[label] <= sizes.clean_per_label else rest).append(row)
     if len(rest) < sizes.inference_rows or min(seen.values(), default=0) < sizes.clean_per_label:
         raise BadInput(
             f"scenario {name!r}: {len(rows)} distinct rows with {min(seen.values(), default=0)} of "
@@ -209,9 +244,7 @@ def _clean_pool(
     return taken, rest
 
 
-def _plain(
-    rows: Sequence[Example], name: str, seed: int, labels: Sequence[str]
-) -> tuple[LogRow, ...]:
+def _plain(rows: Sequence[Example], name: str, seed: int, answers: Answers) -> tuple[LogRow, ...]:
     return tuple(
         LogRow(
             id=(row_id := derive_id("adaptft", name, seed, row.text)),
@@ -223,7 +256,7 @@ def _plain(
             flags=(),
             poison=False,
             answerable=True,
-            roll=_roll(row_id, row.label, labels),
+            roll=_roll(row_id, row.label, row.text, answers),
             metadata={},
             occurred_at=START,
         )
@@ -236,46 +269,51 @@ def _perturbed(
 ) -> tuple[LogRow, ...]:
     found: list[LogRow] = []
     for row in rows:
-        text, flags = perturber.perturbed(row.text, row.truth, Random(f"{row.id}:perturb"))
-        poison = any(flag in POISON for flag in flags)
-        answerable = all(flag not in POISON or flag == LABEL_FLIP for flag in flags)
+        done = perturber.perturbed(row.text, row.truth, Random(f"{row.id}:perturb"))
+        poison = any(flag in POISON for flag in done.flags)
+        answerable = all(flag not in POISON or flag == LABEL_FLIP for flag in done.flags)
         base = replace(
             row,
             stage=stage,
             part=part,
-            text=text,
-            flags=flags,
+            text=done.text,
+            truth=done.truth,
+            flags=done.flags,
             poison=poison,
             answerable=answerable,
+            roll=_roll(row.id, done.truth, done.text, perturber.answers),
         )
-        found.extend((base, *_repeats(base, perturber.labels)))
+        found.extend((base, *_repeats(base, perturber.answers)))
     return tuple(found)
 
 
-def _repeats(row: LogRow, labels: Sequence[str]) -> Iterator[LogRow]:
+def _repeats(row: LogRow, answers: Answers) -> Iterator[LogRow]:
     # Its own draws, so that how a text was perturbed does not decide how often it came.
     rng = Random(f"{row.id}:repeat")
     rolled = {name for name, rate in REPETITION.items() if rng.random() < rate}
     if NEAR_DUPLICATE in rolled:
-        yield _copy(row, NEAR_DUPLICATE, near_duplicate(row.text, rng), 1, labels)
+        yield _copy(row, NEAR_DUPLICATE, near_duplicate(row.text, rng), 1, answers)
     if EXACT_COPY in rolled:
-        yield _copy(row, EXACT_COPY, row.text, 1, labels)
+        yield _copy(row, EXACT_COPY, row.text, 1, answers)
     if RETRY_STORM in rolled and row.part is Part.TRAIN:
         for number in range(rng.randint(3, 8)):
             # One user sends the same again and again: what is said of one is said of all.
-            yield replace(_copy(row, RETRY_STORM, row.text, number, labels), roll=row.roll)
+            yield replace(_copy(row, RETRY_STORM, row.text, number, answers), roll=row.roll)
 
 
-def _copy(row: LogRow, flag: str, text: str, number: int, labels: Sequence[str]) -> LogRow:
+def _copy(row: LogRow, flag: str, text: str, number: int, answers: Answers) -> LogRow:
     row_id = derive_id("adaptft", "copy", row.id, flag, number)
-    return replace(
-        row, id=row_id, text=text, flags=(*row.flags, flag), roll=_roll(row_id, row.truth, labels)
-    )
+    truth = answers.moved(row.truth, row.text, text)
+    if truth is None:
+        # What was changed is what the answer rests on: another dot changes no answer.
+        text, truth = f"{row.text} .", row.truth
+    roll = _roll(row_id, truth, text, answers)
+    return replace(row, id=row_id, text=text, truth=truth, flags=(*row.flags, flag), roll=roll)
 
 
-def _roll(row_id: str, truth: str, labels: Sequence[str]) -> Roll:
+def _roll(row_id: str, truth: str, text: str, answers: Answers) -> Roll:
     rng = Random(f"{row_id}:roll")
-    return Roll(kind=rng.random(), wrong=rng.choice([name for name in labels if name != truth]))
+    return Roll(kind=rng.random(), wrong=answers.wrong(truth, text, rng))
 
 
 def _stage(

@@ -4,10 +4,11 @@ What is lost or rewritten comes first, then poison, then what is put around a te
 finds nothing to change leaves no flag: an empty message can have no typo.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from bench.adaptft.answers import Answers
 from bench.adaptft.noise import FIXABLE
 from bench.adaptft.phrases import Templates
 from bench.adaptft.poison import (
@@ -31,51 +32,74 @@ _POLITE = ("please", "thanks", "now", "again", "today", "ok", "hi", "also", "the
 
 
 @dataclass(frozen=True, slots=True)
+class Perturbed:
+    """The text as it came in, what is right to say of it, and the names of what was done to it."""
+
+    text: str
+    truth: str
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Perturber:
-    """What perturbing a row needs besides the row. ``rates``: probability by poison type."""
+    """What perturbing a row needs besides the row.
+
+    ``sort`` names what right answers have in common, as ``key_words`` do. ``rates``: probability by
+    poison type.
+    """
 
     templates: Templates
-    labels: tuple[str, ...]
+    answers: Answers
+    sort: Callable[[str], str]
     key_words: KeyWords
     rates: Mapping[str, float]
 
-    def perturbed(self, text: str, label: str, rng: Random) -> tuple[str, tuple[str, ...]]:
-        """The text as it came in, and the names of what was done to it."""
+    def perturbed(self, text: str, truth: str, rng: Random) -> Perturbed:
+        """Noise that would take the answer out of the text is not done to it."""
         rolled = {name for name, rate in self.rates.items() if rng.random() < rate}
         noise = [name for name, (rate, _) in FIXABLE.items() if rng.random() < rate]
         flags = [name for name in (LABEL_FLIP,) if name in rolled]
         if "empty" in rolled:
-            return empty(rng), (*flags, "empty")
-        text, done = self._noisy(text, [name for name in noise if name in _EARLY], rng)
-        text, poisoned = self._poisoned(text, label, rolled, rng)
-        text, late = self._noisy(text, [name for name in noise if name not in _EARLY], rng)
+            blank = empty(rng)
+            return Perturbed(blank, self.answers.left(truth, text, blank), (*flags, "empty"))
+        early = [name for name in noise if name in _EARLY]
+        text, truth, done = self._noisy(text, truth, early, rng)
+        before = text
+        text, poisoned = self._poisoned(text, self.sort(truth), rolled, rng)
+        truth = self.answers.left(truth, before, text)
+        text, truth, late = self._noisy(
+            text, truth, [name for name in noise if name not in _EARLY], rng
+        )
         # What stands in place of the text took its early noise with it.
         kept = [] if any(name in (*INSTEAD, "gibberish") for name in poisoned) else done
-        return text, (*flags, *poisoned, *kept, *late)
+        return Perturbed(text, truth, (*flags, *poisoned, *kept, *late))
 
     def _poisoned(
-        self, text: str, label: str, rolled: set[str], rng: Random
+        self, text: str, sort: str, rolled: set[str], rng: Random
     ) -> tuple[str, list[str]]:
         done = [name for name in (*INSTEAD, "gibberish") if name in rolled]
         if done:
             text = " ".join(instead(name, text, rng, self.templates) for name in done)
         elif "boundary_probe" in rolled:
-            text = boundary_probe(text, label, rng, self.templates, self.key_words)
+            text = boundary_probe(text, sort, rng, self.templates, self.key_words)
             done = ["boundary_probe"]
         for name in AROUND:
             if name in rolled:
-                text = around(name, text, rng.choice(self.labels), rng, self.templates)
+                text = around(name, text, rng.choice(self.answers.asked_for), rng, self.templates)
                 done.append(name)
         return text, done
 
-    def _noisy(self, text: str, names: Sequence[str], rng: Random) -> tuple[str, list[str]]:
+    def _noisy(
+        self, text: str, truth: str, names: Sequence[str], rng: Random
+    ) -> tuple[str, str, list[str]]:
         done: list[str] = []
         for name in names:
             edited = FIXABLE[name][1](text, rng, self.templates)
-            if edited != text:
-                text = edited
+            moved = self.answers.moved(truth, text, edited)
+            if edited != text and moved is not None:
+                text, truth = edited, moved
                 done.append(name)
-        return text, done
+        return text, truth, done
 
 
 def near_duplicate(text: str, rng: Random) -> str:

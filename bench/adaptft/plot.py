@@ -1,4 +1,4 @@
-"""The picture: accuracy by stage, one panel a scenario, mean line and range of seeds.
+"""The picture: the scenario's measure by stage, one panel a scenario, mean line and range of seeds.
 
 A panel shows the seeds that all its arms have: others would compare unequal test parts.
 """
@@ -82,9 +82,10 @@ def _panel(axis: Any, runs: Runs, scenario: str, results: Mapping[str, Any]) -> 
     axis.set_xticks(
         range(1 + len(poison)), ["C1", *(f"C{n}\n{s:.0%}" for n, s in enumerate(poison, 2))]
     )
-    axis.set_title(f"{scenario}, {len(seeds)} seed{'' if len(seeds) == 1 else 's'}")
+    lost = ", at chance" if runs.at_chance(scenario) else ""
+    axis.set_title(f"{scenario}, {len(seeds)} seed{'' if len(seeds) == 1 else 's'}{lost}")
     axis.set_xlabel("model, and poison in the logs that made it")
-    axis.set_ylabel("accuracy, %")
+    axis.set_ylabel(f"{runs.measure(scenario)}, %")
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
     return handles

@@ -1,8 +1,8 @@
 """The results file: grows over many runs, and is never half written.
 
 ``{"command", "config", "rows", "triage", "label_noise"}``. A row of a stage is found again by
-scenario, seed, arm and stage, and stays valid while its ``digest`` is that of the same data and
-recipe; a row of other data is replaced.
+scenario, seed, arm and stage, and stays valid while its ``digest`` is that of the same data,
+recipe and device; a row of other data is replaced.
 """
 
 import json
@@ -14,8 +14,9 @@ from uuid import uuid4
 
 from bench.adaptft.arms import AGENT, StageOutcome
 from bench.adaptft.logs import ScenarioData
+from bench.adaptft.measures import at_chance, chance, measure_of
 from bench.adaptft.scoring import found_poison, score
-from bench.adaptft.training import recipe
+from bench.adaptft.training import CPU
 from shared.domain.ids import content_digest
 from shared.errors import BadInput
 
@@ -23,13 +24,14 @@ Entry = dict[str, Any]
 _DIGITS = 4
 
 
-def digest_of(data: ScenarioData) -> str:
-    """What a kept row depends on: every row of the data, and the recipe."""
-    return content_digest([data.digest, recipe(data.seed).digest])[:16]
+def digest_of(data: ScenarioData, device: str = CPU) -> str:
+    """What a kept row depends on: every row of the data, the recipe, and where it is trained."""
+    elsewhere = [] if device == CPU else [device]
+    return content_digest([data.digest, data.recipe.digest, *elsewhere])[:16]
 
 
-def stage_row(data: ScenarioData, arm: str, outcome: StageOutcome) -> Entry:
-    """A row of ``rows``."""
+def stage_row(data: ScenarioData, arm: str, outcome: StageOutcome, device: str = CPU) -> Entry:
+    """A row of ``rows``; ``chance`` is the score of one answer given to everything."""
     scores = score(data, outcome.outputs)
     return {
         "scenario": data.name,
@@ -39,10 +41,14 @@ def stage_row(data: ScenarioData, arm: str, outcome: StageOutcome) -> Entry:
         "score": round(scores.overall, _DIGITS),
         "score_noisy": round(scores.noisy, _DIGITS),
         "score_clean": round(scores.clean, _DIGITS),
+        "measure": measure_of(data.task),
+        "chance": round(chance(data), _DIGITS),
+        "at_chance": at_chance(data, scores.overall),
         "promoted": outcome.promoted,
         "train_rows": outcome.train_rows,
         "train_seconds": round(outcome.train_seconds, 1),
-        "digest": digest_of(data),
+        "device": device,
+        "digest": digest_of(data, device),
     }
 
 
@@ -92,8 +98,13 @@ class Results:
 
     def describe(self, command: str, config: Mapping[str, Any]) -> None:
         """Say what makes the rows that follow; what earlier runs said of other scenarios stays."""
-        sizes = self._content["config"].get("sizes", {}) | config["sizes"]
-        self._content |= {"command": command, "config": {**config, "sizes": sizes}}
+        before: Mapping[str, Any] = self._content["config"]
+        each = {
+            name: {**before.get(name, {}), **config[name]}
+            for name in ("sizes", "recipes")
+            if name in config
+        }
+        self._content |= {"command": command, "config": {**config, **each}}
 
     def finished(self, scenario: str, seed: int, arm: str, digest: str) -> frozenset[int]:
         """Stages that are there and were made from the same data."""

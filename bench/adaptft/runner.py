@@ -14,12 +14,13 @@ from threading import Thread
 from time import monotonic
 from typing import Any
 
-from bench.adaptft.arms import AGENT, ARMS, StageOutcome, run_arm
+from bench.adaptft.arms import AGENT, ARMS, StageOutcome, left_out, run_arm
 from bench.adaptft.logs import ScenarioData, build
 from bench.adaptft.phrases import Templates
 from bench.adaptft.results import Entry, Results, digest_of, stage_row, triage_rows
 from bench.adaptft.scenarios import Scenario, load_rows
-from bench.adaptft.training import Checkpoint, Trainer
+from bench.adaptft.training import CPU, Checkpoint, Trainer
+from shared.jobs.base_models import base_folder
 
 Say = Callable[[str], None]
 
@@ -33,12 +34,24 @@ class Case:
     templates: Templates
     data: Path
     work: Path
+    device: str = CPU
 
     def build(self) -> ScenarioData:
         """The logs. Raises BadInput when the data set is not there."""
         s = self.scenario
         rows = load_rows(s, self.data)
-        return build(s.name, rows, s.sizes, seed=self.seed, templates=self.templates)
+        return build(
+            s.name,
+            rows,
+            s.sizes,
+            seed=self.seed,
+            templates=self.templates,
+            learning=s.learning,
+        )
+
+    def trainer(self) -> Trainer:
+        """What all its arms train with."""
+        return Trainer(self.work, self.device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +85,17 @@ def run_all(
         data = case.build()
         stages = {stage.number for stage in data.stages}
         for arm in arms:
-            kept = results.finished(data.name, data.seed, arm, digest_of(data))
+            if why := left_out(arm, data.task):
+                say(f"{data.name}: {arm} is left out: {why}")
+                continue
+            kept = results.finished(data.name, data.seed, arm, digest_of(data, case.device))
             if stages - kept:
                 open_units.append(Unit(case, arm))
     say(f"{len(open_units)} of {len(cases) * len(arms)} arms are open")
     first = {unit.case for unit in open_units}
+    # What a base model is made of once is there before two workers ask for it.
+    for base in sorted({case.scenario.learning.base_model for case in first}):
+        base_folder(base)
     with _workers(workers) as run:
         run([(_train_first, (case,)) for case in cases if case in first], results, say)
         run([(run_unit, (unit,)) for unit in open_units if unit.arm != AGENT], results, say)
@@ -86,7 +105,7 @@ def run_all(
 
 def run_unit(unit: Unit) -> Iterator[Finished]:
     """All stages of one arm, from the first model's on."""
-    data, trainer = unit.case.build(), Trainer(unit.case.work)
+    data, trainer = unit.case.build(), unit.case.trainer()
     first = _first(data, trainer)
     outputs = trainer.predict(first, [row.text for row in data.test])
     start = StageOutcome(
@@ -104,16 +123,16 @@ def run_unit(unit: Unit) -> Iterator[Finished]:
 
 
 def _train_first(case: Case) -> Iterator[Finished]:
-    _first(case.build(), Trainer(case.work))
+    _first(case.build(), case.trainer())
     return iter(())
 
 
 def _first(data: ScenarioData, trainer: Trainer) -> Checkpoint:
-    return trainer.train(data.clean, data.labels, data.seed)
+    return trainer.train(data.clean, data.task, data.recipe)
 
 
 def _finished(unit: Unit, data: ScenarioData, outcome: StageOutcome) -> Finished:
-    row = stage_row(data, unit.arm, outcome)
+    row = stage_row(data, unit.arm, outcome, unit.case.device)
     return Finished(unit, row, triage_rows(data, unit.arm, outcome))
 
 

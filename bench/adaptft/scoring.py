@@ -1,9 +1,10 @@
-"""Accuracy on the union test set, and how well poison was found."""
+"""The task's measure on the union test set, and how well poison was found."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.adaptft.logs import LogRow, ScenarioData, never_corrected
+from bench.adaptft.measures import measured
 from bench.adaptft.poison import POISON
 
 ALL_POISON = "poison"
@@ -11,7 +12,7 @@ ALL_POISON = "poison"
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Accuracies, 0 to 1; ``noisy`` over rows whose text was changed, ``clean`` over the rest."""
+    """The task's measure, 0 to 1; ``noisy`` over rows of changed text, ``clean`` over others."""
 
     overall: float
     noisy: float
@@ -47,13 +48,13 @@ class Found:
 
 def score(data: ScenarioData, outputs: Sequence[str]) -> Scores:
     """``outputs`` are in the order of ``data.test``."""
-    right = [
-        (row.noisy, output == row.truth) for row, output in zip(data.test, outputs, strict=True)
+    pairs = [
+        (row.noisy, (output, row.truth)) for row, output in zip(data.test, outputs, strict=True)
     ]
     return Scores(
-        overall=_share([hit for _, hit in right]),
-        noisy=_share([hit for noisy, hit in right if noisy]),
-        clean=_share([hit for noisy, hit in right if not noisy]),
+        overall=measured(data.task, [pair for _, pair in pairs]),
+        noisy=measured(data.task, [pair for noisy, pair in pairs if noisy]),
+        clean=measured(data.task, [pair for noisy, pair in pairs if not noisy]),
     )
 
 
@@ -72,7 +73,3 @@ def found_poison(rows: Sequence[LogRow], quarantined: frozenset[str]) -> list[Fo
         for family, members in families.items()
         if members
     ]
-
-
-def _share(hits: Sequence[bool]) -> float:
-    return sum(hits) / len(hits) if hits else 0.0

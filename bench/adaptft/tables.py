@@ -66,6 +66,21 @@ class Runs:
         rows = self._of[scenario, arm, seed]
         return [rows[stage][metric] for stage in sorted(rows)]
 
+    def measure(self, scenario: str) -> str:
+        """The name of what is scored; older rows are all of accuracy."""
+        rows = (
+            row for (name, _, _), of in self._of.items() if name == scenario for row in of.values()
+        )
+        return next((row["measure"] for row in rows if "measure" in row), "accuracy")
+
+    def at_chance(self, scenario: str) -> dict[int, tuple[float, float]]:
+        """(score, chance) of first models that are no better than chance, by seed."""
+        return {
+            seed: (rows[0]["score"], rows[0]["chance"])
+            for (name, _, seed), rows in sorted(self._of.items())
+            if name == scenario and 0 in rows and rows[0].get("at_chance")
+        }
+
     def mean(
         self, scenario: str, arm: str, seeds: Sequence[int], metric: str = "score", stage: int = -1
     ) -> float:
@@ -79,10 +94,10 @@ def report(results: Entry) -> str:
     parts = [
         "# AdaptFT-Bench",
         f"`{results['command']}`",
-        "Accuracy in % on the union of all test parts, mean over seeds. Rows whose text has no "
-        "right answer (all poison but a flipped label) are not scored. *Noisy* are rows whose text "
-        "was changed, *clean* the rest. All arms start from the same first model C1 and use one "
-        "recipe.",
+        "The scenario's measure in % on the union of all test parts, mean over seeds. Rows whose "
+        "text has no right answer (all poison but a flipped label) are not scored. *Noisy* are "
+        "rows whose text was changed, *clean* the rest. All arms of a scenario start from the same "
+        "first model C1 and use one recipe.",
         _gap_table(runs),
         *(_arm_table(runs, scenario) for scenario in runs.scenarios),
         _triage_table(results["triage"]),
@@ -193,7 +208,7 @@ def _gap_table(runs: Runs) -> str:
         naive, agent = runs.mean(scenario, NAIVE, seeds), runs.mean(scenario, AGENT, seeds)
         rows.append(
             [
-                scenario,
+                f"{scenario} (at chance)" if runs.at_chance(scenario) else scenario,
                 str(len(seeds)),
                 f"{_percent(start)} → {_percent(best)}",
                 f"{_percent(naive_start)} → {_percent(naive)}",
@@ -218,7 +233,27 @@ def _arm_table(runs: Runs, scenario: str) -> str:
             spread = f"{_percent(min(last))} to {_percent(max(last))}"
             rows.append([arm, str(len(seeds)), *cells, spread, path])
     head = ["arm", "seeds", "overall", "noisy", "clean", "range of seeds", "overall by stage"]
-    return f"## {scenario}\n\n{_table(head, rows)}" if rows else ""
+    parts = [
+        f"## {scenario}, {runs.measure(scenario)}",
+        _table(head, rows),
+        _chance_note(runs, scenario),
+    ]
+    return "\n\n".join(part for part in parts if part) if rows else ""
+
+
+def _chance_note(runs: Runs, scenario: str) -> str:
+    """Says so where the first model is no better than one answer given to everything."""
+    lost = runs.at_chance(scenario)
+    if not lost:
+        return ""
+    told = "; ".join(
+        f"seed {seed}: {_percent(score)}, one answer for all {_percent(chance)}"
+        for seed, (score, chance) in lost.items()
+    )
+    return (
+        f"**At chance**: the first model does not surely beat the commonest answer ({told}). What "
+        "the arms do from there says little."
+    )
 
 
 def _triage_table(triage: Sequence[Entry]) -> str:

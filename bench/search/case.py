@@ -10,6 +10,7 @@ from bench.adaptft.scenarios import SCENARIOS, load_rows
 from examples.demo.workload import Example
 from shared.domain.ids import content_digest, derive_id
 from shared.domain.rows import Row
+from shared.domain.tasks import TaskKind
 from shared.errors import BadInput
 
 REQUESTS, TEST = 1500, 1500
@@ -41,6 +42,8 @@ def load(name: str, data: Path, *, seed: int) -> Case:
     if name not in SCENARIOS:
         raise BadInput(f"scenario {name!r}: choose from {', '.join(SCENARIOS)}")
     scenario = SCENARIOS[name]
+    if scenario.learning.kind is not TaskKind.CLASSIFICATION:
+        raise BadInput(f"scenario {name!r}: is no classification: choose another")
     rows = load_rows(scenario, data)
     return build(name, rows, first=scenario.sizes.clean_per_label, requests=REQUESTS, seed=seed)
 

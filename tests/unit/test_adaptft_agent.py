@@ -15,7 +15,7 @@ from bench.adaptft.arms import AgentArm, StageOutcome
 from bench.adaptft.logs import build, judged
 from bench.adaptft.phrases import Templates
 from bench.adaptft.scenarios import SCENARIOS, load_rows, quick
-from bench.adaptft.training import Checkpoint, recipe
+from bench.adaptft.training import Checkpoint
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.lineage import DeployedModel, ModelVersion
@@ -142,7 +142,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[FakeHouse, 
     arm: AgentArm = agent.run_agent
     trained = TrainedCandidate(
         id="c",
-        recipe=recipe(101),
+        recipe=DATA.recipe,
         adapter=house.artifacts.put_folder({"adapter.json": b"{}"}, name="first"),
         final_loss=0.1,
         train_seconds=1.0,

@@ -25,9 +25,11 @@ from bench.adaptft.results import Results, digest_of, stage_row, triage_rows
 from bench.adaptft.scenarios import SCENARIOS, load_rows, quick
 from bench.adaptft.scoring import found_poison, score
 from bench.adaptft.tables import goals, report
-from bench.adaptft.training import Checkpoint, recipe
+from bench.adaptft.training import Checkpoint
 from shared.domain.artifacts import ArtifactRef
+from shared.domain.pipeline import Recipe
 from shared.domain.rows import Row
+from shared.domain.tasks import Task
 from shared.errors import BadInput
 from shared.job_specs import TrainedCandidate
 
@@ -48,11 +50,11 @@ class FakeTrainer:
     def __init__(self) -> None:
         self.trained: list[tuple[Row, ...]] = []
 
-    def train(self, rows: Sequence[Row], labels: Sequence[str], seed: int) -> Checkpoint:
+    def train(self, rows: Sequence[Row], task: Task, recipe: Recipe) -> Checkpoint:
         self.trained.append(tuple(rows))
         done = TrainedCandidate(
             id="c",
-            recipe=recipe(seed),
+            recipe=recipe,
             adapter=REF,
             final_loss=0.1,
             train_seconds=1.0,
@@ -110,7 +112,7 @@ def test_random_augmentation_alters_the_clean_pool_only() -> None:
 
 def test_an_arm_is_logged_with_its_own_answers_and_trains_on_all_stages() -> None:
     trainer: Any = FakeTrainer()
-    first = trainer.train(DATA.clean, DATA.labels, 1)
+    first = trainer.train(DATA.clean, DATA.task, DATA.recipe)
     outcomes = list(run_arm(naive, DATA, first, trainer))
     assert [outcome.stage for outcome in outcomes] == [1, 2]
     assert all(len(outcome.outputs) == len(DATA.test) for outcome in outcomes)
