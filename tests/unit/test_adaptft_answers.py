@@ -30,7 +30,7 @@ from shared.errors import BadInput
 PLACES = ("Oslo", "Lima", "New York", "Rio de Janeiro", "Kyoto", "Bern")
 PEOPLE = ("Ada Lovelace", "Alan Turing", "Grace Hopper", "Kurt", "Emmy Noether")
 KINDS = ("LOC", "PER")
-FREE = AnswerForm(Scorer.ROUGE_2, threshold=0.2, chat_template="plain", answer_tokens=40)
+FREE = AnswerForm(Scorer.ROUGE_2, threshold=0.5, chat_template="plain", answer_tokens=40)
 NUMBER = AnswerForm(extractor=Extractor.NUMBER, chat_template="plain", answer_tokens=8)
 SIZES = Sizes(clean_per_label=10, first_test=20, stage_rows=60, poison=(0.25, 0.4))
 # What the logs and trainings of classification amount to, by seed 1: kept results hang on it.
