@@ -108,7 +108,17 @@ class SynthesizerHandlers:
             task=behaviour(event.deployed.task),
         )
         if not behaviour(event.deployed.task).answers_are_labels:
-            return await asyncio.to_thread(self._finished, event, inputs.measured, curriculum)
+            # Each sign of a prompt counts, and a place in a text: such rows get no noisy twins.
+            learned = await asyncio.to_thread(
+                enrich,
+                curriculum,
+                inputs.made,
+                {},
+                event.data,
+                evaluation_texts=inputs.measured,
+                same=str.strip,
+            )
+            return await asyncio.to_thread(self._finished, event, inputs.measured, learned)
         written = await self._write(event, inputs, curriculum)
         refused = {f"written row: {reason}": count for reason, count in written.refused.items()}
         return await asyncio.to_thread(

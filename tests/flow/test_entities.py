@@ -6,7 +6,7 @@ import pytest
 
 from shared.domain.entities import Entity, read_answer, write_answer
 from shared.domain.patterns import Character
-from shared.domain.rows import EvalRow, Role, Row, TrainingRow, load_rows
+from shared.domain.rows import EvalPart, EvalRow, Role, Row, TrainingRow, load_rows
 from shared.domain.tasks import Task, TaskKind
 from shared.domain.traces import Verdict
 from shared.events import (
@@ -68,6 +68,17 @@ async def test_failures_end_in_a_promotion(house: House) -> None:
     assert promoted.deployed.task == TASK
     assert promoted.deployed.version.heldout_score > 0.8
     assert house.dead == []
+
+
+async def test_what_was_held_out_is_learned_in_the_end(house: House) -> None:
+    await improve(house)
+    *_, again = house.of(TrainingSetSynthesized)
+    asked = load_rows(house.artifacts.get(again.evaluation_set), EvalRow)
+    learned = {r.text for r in load_rows(house.artifacts.get(again.training_set), TrainingRow)}
+    # Worn values may be others, but never in so many rows.
+    held = {row.text for row in asked if row.part is EvalPart.HELDOUT}
+    assert len(held & learned) > len(held) / 2
+    assert not learned & {row.text for row in asked if row.part is EvalPart.REGRESSION}
 
 
 async def test_false_positives_and_misses_are_patterns_apart(house: House) -> None:

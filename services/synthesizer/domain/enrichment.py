@@ -1,7 +1,7 @@
 """Rows that no trace holds: clean forms, failing probes and noisy twins, added to a curriculum."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from services.synthesizer.domain.curriculum import Curriculum
@@ -23,15 +23,17 @@ def enrich(
     spec: DataSpec,
     *,
     evaluation_texts: Iterable[str],
+    same: Callable[[str], str] = normalise,
 ) -> Curriculum:
     """The curriculum with the rows the diagnosis made, and noisy twins of ``spec.noisy`` of all.
 
-    What a gate will ask, nearly or exactly, is left out, as is a text with two answers. ``noise``:
-    the share of traffic that shows each family of fixable noise.
+    What a gate will ask, nearly or exactly, is left out, as is a text with two answers; texts are
+    one where ``same`` makes them equal. ``noise``: the share of traffic that shows each family of
+    fixable noise; none where noise would move an answer.
     """
     index = NearDuplicateIndex(evaluation_texts)
     dropped = Counter(curriculum.dropped)
-    kept = _fitting(made, curriculum.rows, index, dropped)
+    kept = _fitting(made, curriculum.rows, index, dropped, same)
     rows = (*curriculum.rows, *kept)
     twins = noisy_twins(rows, noise, share=spec.noisy, seed=spec.seed)
     leaking = index.match_each([twin.text for twin in twins])
@@ -44,15 +46,16 @@ def _fitting(
     rows: Sequence[TrainingRow],
     index: NearDuplicateIndex,
     dropped: Counter[str],
+    same: Callable[[str], str],
 ) -> list[TrainingRow]:
-    answers = {normalise(row.text): row.target for row in rows}
+    answers = {same(row.text): row.target for row in rows}
     texts = {row.text for row in rows}
     kept: list[TrainingRow] = []
     ordered = sorted(made, key=lambda row: row.id)
     for row, leaks in zip(ordered, index.match_each([r.text for r in ordered]), strict=True):
         if leaks:
             dropped[LEAK] += 1
-        elif answers.setdefault(normalise(row.text), row.target) != row.target:
+        elif answers.setdefault(same(row.text), row.target) != row.target:
             dropped[CONTRADICTION] += 1
         elif row.text in texts:
             dropped[KNOWN] += 1
