@@ -49,7 +49,11 @@ def wire(settings: ControllerSettings, parts: Parts, clock: Clock) -> Sequence[L
         models,
         Leases(parts.documents),
         clock,
-        limits=Limits(epsilon=settings.epsilon, target=settings.target),
+        limits=Limits(
+            epsilon=settings.epsilon,
+            target=settings.target,
+            epsilon_of_traffic=settings.epsilon_of_traffic,
+        ),
         budget=Budget(
             settings.max_iterations,
             settings.max_minutes,

@@ -172,10 +172,16 @@ class Runs:
 
     def _doubted(self, verdict: CandidateVerdict) -> CandidateVerdict:
         """The gate again, at the door: an admission that breaks our ε is none."""
-        report, most = verdict.report, self._limits.epsilon
-        if verdict.outcome != "admitted" or report is None or report.regressions <= most:
+        report = verdict.report
+        if verdict.outcome != "admitted" or report is None:
             return verdict
-        reason = f"admitted by the verifier with {report.regressions} regressions, here ε = {most}"
+        broken = self._limits.broken(report)
+        if not broken:
+            return verdict
+        reason = (
+            f"admitted by the verifier with {report.regressions} regressions, too many here for "
+            f"{' and '.join(broken)}, where ε = {self._limits.epsilon}"
+        )
         return verdict.model_copy(update={"outcome": "regressed", "reason": reason})
 
     async def _decide(self, entry: Entry[Run]) -> None:

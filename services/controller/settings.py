@@ -21,6 +21,11 @@ class ControllerSettings(ChatSettings, ServiceSettings):
         description="Most examples of any evaluation set that were right before and may be wrong "
         "now (the paper's ε).",
     )
+    epsilon_of_traffic: Annotated[float, Field(ge=0, le=0.1)] = Field(
+        default=0.01,
+        description="The same for a model that fails more than half of its traffic, as a part of "
+        "that traffic, where it is more.",
+    )
     max_iterations: Annotated[int, Field(ge=1, le=50)] = Field(
         default=3, description="Most iterations of one run; each trains at least two candidates."
     )

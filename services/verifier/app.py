@@ -36,7 +36,11 @@ def wire(
     settings: VerifierSettings, parts: Parts, clock: Clock, *, chat: Chat | None = None
 ) -> Sequence[Loop]:
     """Connect handlers to topics; returns the loops the service must run."""
-    limits = Limits(epsilon=settings.epsilon, assurance=settings.assurance)
+    limits = Limits(
+        epsilon=settings.epsilon,
+        assurance=settings.assurance,
+        epsilon_of_traffic=settings.epsilon_of_traffic,
+    )
     judge = AnswerJudge(chat, parts.documents)
     handlers = VerifierHandlers(parts.publisher, parts.artifacts, limits, judge)
     watcher = JobWatcher(

@@ -22,6 +22,11 @@ class VerifierSettings(ChatSettings, ServiceSettings):
         description="Most examples of any evaluation set that were right before and may be wrong "
         "now (the paper's ε).",
     )
+    epsilon_of_traffic: Annotated[float, Field(ge=0, le=0.1)] = Field(
+        default=0.01,
+        description="The same for a model that fails more than half of its traffic, as a part of "
+        "that traffic, where it is more.",
+    )
     assurance: Annotated[float, Field(ge=0.5, lt=1)] = Field(
         default=0.8,
         description="Probability, as far as the sets can tell, with which a promotion must raise "

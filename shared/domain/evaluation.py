@@ -7,18 +7,6 @@ from pydantic import Field
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What a candidate must keep to; ``epsilon``: most right-before-wrong-now rows (paper §1).
-
-    ``assurance``: with which probability, 0.5 to 1, accuracy on the traffic must have risen.
-    """
-
-    epsilon: int = 2
-    target: float = 0.96
-    assurance: float = 0.8
-
-
-@dataclass(frozen=True, slots=True)
 class SetReport:
     """One evaluation set: counts, and the ids that were right before and are wrong now."""
 
@@ -91,6 +79,38 @@ class EvaluationReport:
     def regressions(self) -> int:
         """r(π; R) of the worst set: each set must keep to ε by itself (paper §2.6 step 7)."""
         return max(s.regressions for s in (self.regression, *self.earlier))
+
+
+# However rarely a model is right, so much of what it does right stays.
+_MOST_BROKEN = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a candidate must keep to; ``epsilon``: most right-before-wrong-now rows (paper §1).
+
+    ``epsilon_of_traffic``: the same for a model that fails more than half of its traffic, as a part
+    of that traffic, where it is more: what such a model does right is often right by luck.
+    ``assurance``: with which probability, 0.5 to 1, accuracy on the traffic must have risen.
+    """
+
+    epsilon: int = 2
+    target: float = 0.96
+    assurance: float = 0.8
+    epsilon_of_traffic: float = 0.01
+
+    def broken(self, report: EvaluationReport) -> tuple[str, ...]:
+        """Names of the sets that lost more than they may, each by itself (paper §2.6 step 7)."""
+        # Held-out failures the deployed model answers right by now must not be lost either.
+        sets = (report.regression, *report.earlier, report.heldout)
+        return tuple(s.name for s in sets if s.regressions > self.most(s, report.traffic))
+
+    def most(self, of: SetReport, traffic: TrafficGain | None) -> int:
+        """ε of a set: rows that were right before and may be wrong now."""
+        if traffic is None or traffic.failing <= 0.5:
+            return self.epsilon
+        share = min(self.epsilon_of_traffic / (1 - traffic.failing), _MOST_BROKEN)
+        return max(self.epsilon, int(share * of.right_before))
 
 
 @dataclass(frozen=True, slots=True)

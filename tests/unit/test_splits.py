@@ -124,7 +124,8 @@ def test_labels_take_turns_in_the_regression_set() -> None:
     passes = distinct(50, "often") + distinct(4, "seldom", 50) + distinct(1, "once", 54)
     chosen, _ = measured_passes(passes, [], heldout_size=20, share=0.5, seed=1)
     assert Counter(t.corrected for t in chosen) == {"often": 5, "seldom": 4, "once": 1}
-    assert len(measured_passes(passes, [], heldout_size=90, share=1.0, seed=1)[0]) == 55
+    # A model that mostly fails is taught half of what it does right.
+    assert len(measured_passes(passes, [], heldout_size=90, share=1.0, seed=1)[0]) == 28
 
 
 def test_the_regression_set_finds_enough_among_many_repeats() -> None:

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
+from math import ceil
 
 from shared.domain.ids import derive_id
 from shared.domain.near_duplicates import NearDuplicateIndex, group_near_duplicates, normalise
@@ -14,6 +15,8 @@ Traces = list[JudgedTrace]
 # may be measured first and learned later: what learns without many of them breaks more of them.
 _PLENTY = 8
 _LENT = 4
+# A model that mostly fails must learn what it does right: no more than half is kept from it.
+_SCARCE = 2
 
 
 def split_failures(
@@ -70,14 +73,15 @@ def measured_passes(
     """Passing traces to keep right for good, and those to measure with before they are learned.
 
     Guarded are ``share`` (0.3 to 1.0) of the held-out failures' number, at least ``least`` where
-    traffic has plenty, so that few failures are guarded too. ``on_loan`` more, at most a quarter of
-    what is left, show what a candidate breaks in traffic. Labels take turns, so each is present
-    before any is present twice more than another. No two are near-duplicates of each other, none is
-    one of a repaired failure. Fewer when traffic has fewer.
+    traffic has plenty, so that few failures are guarded too, and at most half of all. ``on_loan``
+    more, at most a quarter of what is left, show what a candidate breaks in traffic. Labels take
+    turns, so each is present before any is present twice more than another. No two are
+    near-duplicates of each other, none is one of a repaired failure. Fewer when traffic has fewer.
     """
     if not 0.3 <= share <= 1.0:
         raise ValueError(f"share={share}: the regression set is 0.3 to 1.0 of the failure set")
     guarded = max(round(share * heldout_size), min(least, len(passes) // _PLENTY))
+    guarded = min(guarded, ceil(len(passes) / _SCARCE))
     wanted = guarded + min(on_loan, max(0, len(passes) - guarded) // _LENT)
     trained = NearDuplicateIndex(trace.text for trace in repair)
     candidates = _labels_in_turn(_distinct(passes), seed)

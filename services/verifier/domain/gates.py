@@ -18,7 +18,7 @@ def judge(report: EvaluationReport, limits: Limits) -> Verdict:
 
     Better: more held-out failures are right, and so is traffic as a whole, as far as can be told.
     """
-    broken = tuple(s.name for s in _sets(report) if s.regressions > limits.epsilon)
+    broken = limits.broken(report)
     if broken:
         return Regressed(report, broken)
     if report.heldout.right_after <= report.heldout.right_before:
@@ -53,7 +53,6 @@ def _of_chance(report: EvaluationReport) -> str:
 
 
 def _sets(report: EvaluationReport) -> tuple[SetReport, ...]:
-    # Held-out failures the deployed model answers right by now must not be lost either.
     return (report.regression, *report.earlier, report.heldout)
 
 
