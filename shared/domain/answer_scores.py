@@ -17,7 +17,8 @@ _LETTERS = (
     re.compile(r"(?i:answer|choice|option)(?: is)?:? ?\W?([A-Z])(?![A-Za-z'])"),
     re.compile(r"\(([A-Z])\)"),
 )
-_FENCE = re.compile(r"```[a-zA-Z]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_FENCE = re.compile(r"```([^\n`]*)\n(.*?)(?:```|\Z)", re.DOTALL)
+_PYTHON = re.compile(r"\s*(?:py(?:thon)?[\d.]*)?\s*", re.IGNORECASE)
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 _NOT_ROUGE = re.compile(r"[^a-z0-9]+")
@@ -26,8 +27,7 @@ _NOT_ROUGE = re.compile(r"[^a-z0-9]+")
 def extract(text: str, extractor: Extractor) -> str | None:
     """The answer in a text, stripped; None where there is none."""
     if extractor is Extractor.CODE:
-        fenced = _FENCE.findall(text)
-        return (fenced[-1] if fenced else text).strip("\n") or None
+        return _code(text).strip("\n") or None
     if extractor is Extractor.WHOLE:
         return text.strip() or None
     said = text.rpartition(ANSWER_MARK)[2].strip()
@@ -40,6 +40,13 @@ def extract(text: str, extractor: Extractor) -> str | None:
             return _last_number(said)
         case Extractor.LETTER:
             return _letter(said)
+
+
+def _code(text: str) -> str:
+    """All fenced blocks of Python as one, for an answer may go on in a second; else the text."""
+    fenced = _FENCE.findall(text)
+    python = [code for said, code in fenced if _PYTHON.fullmatch(said)]
+    return "\n".join(python or [code for _, code in fenced] or [text])
 
 
 def score(output: str, target: str, form: AnswerForm) -> float:

@@ -43,5 +43,7 @@ def passes_each(
 
 
 def _tested(code: str, tests: str) -> str:
-    # Compiled by itself: an answer that ends inside a string must not swallow its tests.
-    return f"exec(compile({code!r}, 'answer', 'exec'), globals())\n\n{tests}"
+    # Compiled by itself: an answer that ends inside a string must not swallow its tests. It is
+    # imported, not run: what stands below __name__ == "__main__" would ask for input.
+    answer = f"exec(compile({code!r}, 'answer', 'exec'), globals())"
+    return f"__name__ = 'answer'\n{answer}\n__name__ = '__main__'\n\n{tests}"

@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -68,12 +67,6 @@ def run_python(program: str, walls: Walls = WALLS) -> Ran:
         return Ran(Outcome.TIMED_OUT, f"ended after {walls.seconds:g} s")
     passed = ended == 0 and said.rstrip().endswith(word)
     return Ran(Outcome.PASSED if passed else Outcome.FAILED, "" if passed else detail[-2000:])
-
-
-def pass_at_1(programs: Iterable[str], walls: Walls = WALLS) -> float:
-    """The share of programs, answers with their tests, that pass; 0 of none."""
-    found = [run_python(program, walls).outcome is Outcome.PASSED for program in programs]
-    return sum(found) / len(found) if found else 0.0
 
 
 def _guest(program: str, folder: Path, walls: Walls) -> tuple[int, str, str]:

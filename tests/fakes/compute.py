@@ -72,12 +72,17 @@ class Writer(NearestRow):
 
 
 class Coder(Writer):
-    """Writes the nearest row's solution, which passes the tests of what has the same solution."""
+    """Writes the nearest row's solution in other words, which pass the tests of that solution."""
 
     form = AnswerForm(scorer=Scorer.PASSES, extractor=Extractor.CODE)
 
+    @classmethod
+    def written(cls, target: str) -> str:
+        """What passes the tests of a target and is not its solution, sign by sign."""
+        return f"{taught(target, cls.form)}  # in other words"
+
     def predict(self, texts: Sequence[str]) -> list[str]:
-        return [taught(target, self.form) for target in super().predict(texts)]
+        return [self.written(target) for target in super().predict(texts)]
 
 
 class KnownEntities:
@@ -259,7 +264,7 @@ def _told_as_seen(model: NearestRow | KnownEntities, text: str) -> dict[str, obj
 def _graded(model: object, output: str, target: str) -> dict[str, object]:
     if not isinstance(model, Coder):
         return {}
-    return {"graded": {target: taught(target, model.form) == output}}
+    return {"graded": {target: model.written(target) == output}}
 
 
 def _progress(spec: JobSpec) -> tuple[CandidateProgress, ...]:

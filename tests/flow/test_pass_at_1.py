@@ -3,7 +3,7 @@
 from shared.domain.answer_form import AnswerForm, Extractor, Scorer
 from shared.domain.rows import Row, TrainingRow, load_rows
 from shared.domain.tasks import Task, TaskKind
-from shared.domain.tested_answers import TESTS_MARK, taught, with_tests
+from shared.domain.tested_answers import TESTS_MARK, with_tests
 from shared.domain.traces import Verdict
 from shared.events import (
     FailuresDiagnosed,
@@ -12,6 +12,7 @@ from shared.events import (
     RunClosed,
     TrainingSetSynthesized,
 )
+from tests.fakes.compute import Coder
 from tests.flow.conftest import MODEL, House, trace
 from tests.flow.rows import rows_of
 
@@ -30,7 +31,7 @@ async def served(house: House, rows: list[Row], outputs: list[str]) -> int:
     """Traces whose answers their users ran: how many failed."""
     failed = 0
     for row, output in zip(rows, outputs, strict=True):
-        wrong = output != taught(row.target, FORM)
+        wrong = output != Coder.written(row.target)
         failed += wrong
         await house.publish(trace(row, output, reference=None))
         await house.publish(

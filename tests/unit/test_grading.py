@@ -45,6 +45,10 @@ def walls() -> None:
     ("output", "right"),
     [
         (f"So:\n```python\n{ADD}\n```", True),
+        (f"```python3\n{ADD}\n```", True),
+        (f"``` py \n{ADD}\n```\nUse it so:\n```python\nprint(add(1, 2))\n```", True),
+        (f"```sh\npip install nothing\n```\n```python\n{ADD}\n```", True),
+        (f"{ADD}\nif __name__ == '__main__':\n    print(add(int(input()), 1))", True),
         ("add = lambda *those: sum(those)", True),
         ("def add(a, b):\n    return a - b", False),
         ("", False),
