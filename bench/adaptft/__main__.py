@@ -63,7 +63,7 @@ def main(  # noqa: PLR0917 - typer calls it by name
     chosen = [_scenario(name, device, quick_run) for name in scenarios or ["support_desk"]]
     first = FIRST_SEED[templates]
     numbers = range(first, first + (1 if quick_run else seeds))
-    file = out or _default_out(work, templates, quick_run)
+    file = out or _default_out(work, templates, device, quick_run)
     results = Results(file)
     start = monotonic()
     results.describe(
@@ -133,12 +133,14 @@ def _default_work() -> Path:
     return Path(caches) / "pioneer" / "adaptft"
 
 
-def _default_out(work: Path, templates: Templates, quick_run: bool) -> Path:
-    if quick_run:
-        return work / f"adaptft-quick-{templates}.json"
-    return (work if templates is Templates.DEVELOPMENT else PUBLISHED) / (
-        "adaptft.json" if templates is Templates.EVALUATION else f"adaptft-{templates}.json"
+def _default_out(work: Path, templates: Templates, device: str, quick_run: bool) -> Path:
+    # Sizes differ by device, so their rows do not belong in one table.
+    of = "".join(
+        f"-{name}" for name in (templates, device) if name not in (Templates.EVALUATION, CPU)
     )
+    if quick_run:
+        return work / f"adaptft-quick{of}.json"
+    return (work if templates is Templates.DEVELOPMENT else PUBLISHED) / f"adaptft{of}.json"
 
 
 def _say(line: str) -> None:

@@ -6,6 +6,7 @@ One class for each sort of answer that a task may have; nothing else of the log 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from random import Random
 from typing import Protocol
 
@@ -17,6 +18,8 @@ from shared.domain.tasks import Task, TaskKind
 from shared.tasks import behaviour
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_CHOICE = re.compile(r"(?:^|\n)\s*([A-Za-z])\.\s+(.*)")
+_MISSPELT = 0.8
 _SLIP = 9
 _TRIES = 40
 
@@ -58,10 +61,11 @@ class LabelAnswers:
 
 @dataclass(frozen=True, slots=True)
 class LetterAnswers(LabelAnswers):
-    """The letter of a choice; the whole right choice must stay, or nobody could know it."""
+    """The letter of a choice; each choice must stay behind its letter, or nobody could know it."""
 
     def moved(self, truth: str, before: str, after: str) -> str | None:
-        kept = re.search(rf"(?m)^{truth}\.", before) is None or re.search(rf"\b{truth}\b", after)
+        was, now = _choices(before), _choices(after)
+        kept = was.keys() == now.keys() and all(_alike(was[name], now[name]) for name in was)
         return truth if kept else None
 
 
@@ -107,6 +111,17 @@ class FreeAnswers:
 
     def left(self, truth: str, before: str, after: str) -> str:
         return truth
+
+
+def _choices(text: str) -> dict[str, str]:
+    """What stands behind each letter of a choice, without case."""
+    found = _CHOICE.findall(text)
+    return {letter.upper(): " ".join(said.casefold().split()) for letter, said in found}
+
+
+def _alike(before: str, after: str) -> bool:
+    """Whether a choice is misspelt at most."""
+    return SequenceMatcher(None, before, after).ratio() >= _MISSPELT
 
 
 def answers_of(task: Task, rows: Sequence[Example]) -> Answers:

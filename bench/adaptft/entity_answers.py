@@ -37,7 +37,12 @@ class EntityAnswers:
         return truth
 
     def moved(self, truth: str, before: str, after: str) -> str | None:
-        """None where an entity stands in the changed text, but nobody can say where."""
+        """None where an entity stands in the changed text, but nobody can say where.
+
+        Nor where one is said more often than before: the new place would be an entity too.
+        """
+        if any(_said(words, after) > _said(words, before) for words in _named(truth, before)):
+            return None
         found = self._found(truth, before, after)
         lost = [entity for entity, place in found if place is None]
         if any(_left_over(before[one.start : one.end], after) for one in lost):
@@ -151,6 +156,14 @@ def _torn(own: str, put: str, around: str) -> bool:
 
 def _inner(text: str, at: int) -> bool:
     return text[at - 1 : at + 1].isalnum()
+
+
+def _named(truth: str, text: str) -> set[str]:
+    return {text[entity.start : entity.end] for entity in read_answer(truth)}
+
+
+def _said(words: str, text: str) -> int:
+    return len(re.findall(rf"(?<!\w){re.escape(_folded(words))}(?!\w)", _folded(text)))
 
 
 def _left_over(words: str, after: str) -> bool:

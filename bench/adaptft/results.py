@@ -8,6 +8,7 @@ recipe and device; a row of other data is replaced.
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -25,9 +26,10 @@ _DIGITS = 4
 
 
 def digest_of(data: ScenarioData, device: str = CPU) -> str:
-    """What a kept row depends on: every row of the data, the recipe, and where it is trained."""
+    """What a kept row depends on: the data, how it is asked, the recipe, where it is trained."""
+    form = [asdict(data.task.form)] if data.task.form else []
     elsewhere = [] if device == CPU else [device]
-    return content_digest([data.digest, data.recipe.digest, *elsewhere])[:16]
+    return content_digest([data.digest, data.recipe.digest, *form, *elsewhere])[:16]
 
 
 def stage_row(data: ScenarioData, arm: str, outcome: StageOutcome, device: str = CPU) -> Entry:

@@ -46,7 +46,10 @@ class Runs:
         return sorted({scenario for scenario, _, _ in self._of})
 
     def seeds(self, scenario: str, *arms: str) -> list[int]:
-        """Seeds for which every one of the arms went through the last stage."""
+        """Seeds for which every one of the arms went through the last stage of the same data.
+
+        A row without a digest is of any data.
+        """
         last = self.last_stage(scenario)
         ran = [
             {
@@ -56,7 +59,13 @@ class Runs:
             }
             for arm in arms
         ]
-        return sorted(set.intersection(*ran)) if ran else []
+        found = sorted(set.intersection(*ran)) if ran else []
+        return [seed for seed in found if len(self._made_from(scenario, arms, seed, last)) < 2]
+
+    def _made_from(self, scenario: str, arms: Sequence[str], seed: int, stage: int) -> set[str]:
+        """Digests of what the arms' rows were made from: other data, recipes or devices differ."""
+        rows = (self._of[scenario, arm, seed][stage] for arm in arms)
+        return {row["digest"] for row in rows if "digest" in row}
 
     def last_stage(self, scenario: str) -> int:
         return max(max(rows) for (name, _, _), rows in self._of.items() if name == scenario)

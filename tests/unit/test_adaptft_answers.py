@@ -219,6 +219,18 @@ def test_numbers_and_choices_that_an_answer_rests_on_stay() -> None:
     letters, text = LetterAnswers(("A", "B")), "which?\nA. one\nB. two"
     assert letters.moved("B", text, text.upper()) == "B"
     assert letters.moved("B", text, "which?\nA. one") is None
+    assert letters.moved("A", text, "A which?\nB. two") is None
+    animals = "which?\nA. a small dog\nB. a fish"
+    assert letters.moved("A", animals, animals.replace("small", "smal")) == "A"
+    assert letters.moved("A", animals, "which?\nA. a small\nB. dog a fish") is None
+
+
+def test_an_entity_that_is_said_twice_is_no_longer_known() -> None:
+    before = "Ada Lovelace was born in Bern"
+    truth = write_answer([Entity(25, 29, "LOC")], before)
+    answers = EntityAnswers(KINDS)
+    assert answers.moved(truth, before, f"{before} {before}") is None
+    assert answers.moved(truth, before, f"well, {before}") is not None
 
 
 def test_a_wrong_text_is_the_answer_of_another_row() -> None:

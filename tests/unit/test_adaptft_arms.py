@@ -24,7 +24,7 @@ from bench.adaptft.plot import plot
 from bench.adaptft.results import Results, digest_of, stage_row, triage_rows
 from bench.adaptft.scenarios import SCENARIOS, load_rows, quick
 from bench.adaptft.scoring import found_poison, score
-from bench.adaptft.tables import goals, report
+from bench.adaptft.tables import Runs, goals, report
 from bench.adaptft.training import Checkpoint
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.pipeline import Recipe
@@ -241,3 +241,22 @@ def test_results_without_rows_make_a_report(tmp_path: Path) -> None:
     results.write()
     assert json.loads((tmp_path / "adaptft.json").read_text())["rows"] == []
     assert "not run" in report(results.content)
+
+
+def test_rows_made_from_other_data_are_not_compared() -> None:
+    def row(arm: str, stage: int, digest: str) -> dict[str, Any]:
+        return {
+            "scenario": "desk",
+            "arm": arm,
+            "seed": 1,
+            "stage": stage,
+            "score": 0.9,
+            "digest": digest,
+        }
+
+    mine = [row("agent", stage, "small") for stage in (0, 1)]
+    same = Runs([*mine, *(row("naive", stage, "small") for stage in (0, 1))])
+    assert same.seeds("desk", "agent", "naive") == [1]
+    other = Runs([*mine, *(row("naive", stage, "large") for stage in (0, 1))])
+    assert other.seeds("desk", "agent", "naive") == []
+    assert other.seeds("desk", "naive") == [1]
