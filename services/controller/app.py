@@ -52,7 +52,7 @@ def wire(settings: ControllerSettings, parts: Parts, clock: Clock) -> Sequence[L
         limits=Limits(
             epsilon=settings.epsilon,
             target=settings.target,
-            epsilon_of_traffic=settings.epsilon_of_traffic,
+            broken_per_repaired=settings.broken_per_repaired,
         ),
         budget=Budget(
             settings.max_iterations,

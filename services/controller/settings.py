@@ -21,10 +21,10 @@ class ControllerSettings(ChatSettings, ServiceSettings):
         description="Most examples of any evaluation set that were right before and may be wrong "
         "now (the paper's ε).",
     )
-    epsilon_of_traffic: Annotated[float, Field(ge=0, le=0.1)] = Field(
-        default=0.01,
-        description="The same for a model that fails more than half of its traffic, as a part of "
-        "that traffic, where it is more.",
+    broken_per_repaired: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.1,
+        description="Of a model that fails more than half of its traffic: requests that may break "
+        "for each that is repaired, where that is more than ε.",
     )
     max_iterations: Annotated[int, Field(ge=1, le=50)] = Field(
         default=3, description="Most iterations of one run; each trains at least two candidates."

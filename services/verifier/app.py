@@ -39,7 +39,7 @@ def wire(
     limits = Limits(
         epsilon=settings.epsilon,
         assurance=settings.assurance,
-        epsilon_of_traffic=settings.epsilon_of_traffic,
+        broken_per_repaired=settings.broken_per_repaired,
     )
     judge = AnswerJudge(chat, parts.documents)
     handlers = VerifierHandlers(parts.publisher, parts.artifacts, limits, judge)

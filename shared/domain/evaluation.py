@@ -81,35 +81,38 @@ class EvaluationReport:
         return max(s.regressions for s in (self.regression, *self.earlier))
 
 
-# However rarely a model is right, so much of what it does right stays.
-_MOST_BROKEN = 0.1
+# However rarely a model is right, three quarters of what it does right stay.
+_MOST_BROKEN = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a candidate must keep to; ``epsilon``: most right-before-wrong-now rows (paper §1).
 
-    ``epsilon_of_traffic``: the same for a model that fails more than half of its traffic, as a part
-    of that traffic, where it is more: what such a model does right is often right by luck.
-    ``assurance``: with which probability, 0.5 to 1, accuracy on the traffic must have risen.
+    ``broken_per_repaired``: requests that may break for each that is repaired, of a model that
+    fails more than half of its traffic, where that is more: what such a model does right is often
+    right by luck. ``assurance``: with which probability, 0.5 to 1, accuracy on the traffic must
+    have risen.
     """
 
     epsilon: int = 2
     target: float = 0.96
     assurance: float = 0.8
-    epsilon_of_traffic: float = 0.01
+    broken_per_repaired: float = 0.1
 
     def broken(self, report: EvaluationReport) -> tuple[str, ...]:
         """Names of the sets that lost more than they may, each by itself (paper §2.6 step 7)."""
         # Held-out failures the deployed model answers right by now must not be lost either.
         sets = (report.regression, *report.earlier, report.heldout)
-        return tuple(s.name for s in sets if s.regressions > self.most(s, report.traffic))
+        return tuple(s.name for s in sets if s.regressions > self.most(s, report))
 
-    def most(self, of: SetReport, traffic: TrafficGain | None) -> int:
-        """ε of a set: rows that were right before and may be wrong now."""
-        if traffic is None or traffic.failing <= 0.5:
+    def most(self, of: SetReport, report: EvaluationReport) -> int:
+        """ε of one of a report's sets: rows that were right before and may be wrong now."""
+        failing = report.traffic.failing if report.traffic else 0.0
+        if failing <= 0.5 or failing >= 1:
             return self.epsilon
-        share = min(self.epsilon_of_traffic / (1 - traffic.failing), _MOST_BROKEN)
+        repaired = failing * (report.score - report.score_before)
+        share = min(self.broken_per_repaired * repaired / (1 - failing), _MOST_BROKEN)
         return max(self.epsilon, int(share * of.right_before))
 
 
