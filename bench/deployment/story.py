@@ -14,7 +14,7 @@ from examples.demo.workload import Workload
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.adapters.kafka_reader import LOOP_TOPICS, reading_topics
 from shared.domain.evaluation import EvaluationReport
-from shared.domain.rows import EvalRow, Row, load_learned, load_rows
+from shared.domain.rows import EvalRow, Row, TrainingRow, load_rows
 from shared.events import Event, FailuresDiagnosed, ModelPromoted
 
 # One diagnosis, when all requests are in; the run goes for the share the paper reports.
@@ -57,7 +57,7 @@ class Told:
     reason: str
     recipe: str | None
     iterations: int
-    trained: tuple[Row, ...]
+    trained: tuple[Row | TrainingRow, ...]
     measured: tuple[EvalRow, ...]
     triage: dict[str, Triaged]
     seconds: float
@@ -132,7 +132,7 @@ def _trained(artifacts: FsspecArtifacts, event: ModelPromoted | None) -> tuple[R
     training_set = event.deployed.version.training_set if event else None
     if training_set is None:
         return ()
-    return tuple(load_learned(artifacts.get(training_set)))
+    return tuple(load_rows(artifacts.get(training_set), Row))
 
 
 def _measured(artifacts: FsspecArtifacts, event: FailuresDiagnosed | None) -> tuple[EvalRow, ...]:
