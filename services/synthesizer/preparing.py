@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass, field
 from services.synthesizer.domain.exam import ExamSpec, HeldOut, check_exam, hold_out
 from services.synthesizer.domain.families import base_of, decide_family
 from services.synthesizer.domain.survey import target_from, word_baseline
-from services.synthesizer.domain.task_data import check_rows, task_of
+from services.synthesizer.domain.task_data import check_rows, same_text, task_of
 from services.synthesizer.inputs import ROWS
 from services.synthesizer.ports import Catalogue, DataSet
 from services.synthesizer.seeding import SeedingPolicy, write_seeds
 from shared.chat.asking import Chat
+from shared.chat.settings import refuse_unjudged
 from shared.data_sets import check_labels
+from shared.domain.answer_form import Scorer
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
 from shared.domain.row_files import PlacedRow, kind_of, read_rows
@@ -90,8 +92,9 @@ class Preparing:
             test_name = _name(event.test)
         formed = kind_of(found.rows, name=name)
         kind = decide_family(event.description, asked=event.kind, rows=formed)
-        rows = read_rows(found.rows, formed, name=name)
-        test = read_rows(found.test, formed, name=test_name)
+        tested = event.form is not None and event.form.scorer is Scorer.PASSES
+        rows = read_rows(found.rows, formed, name=name, tested=tested)
+        test = read_rows(found.test, formed, name=test_name, tested=tested)
         task = task_of([*rows, *test], kind, labels=event.labels, form=event.form)
         base = base_of(kind, event.base_model)
         return Acquired(task, base, rows, test, source=event.data_set or name)
@@ -118,6 +121,7 @@ class Preparing:
 
     def _prepared(self, event: TaskSubmitted, acquired: Acquired) -> TaskPrepared:
         task = acquired.task
+        refuse_unjudged(task, chat=self._chat is not None)
         check_labels(task)
         check_rows(acquired.rows, acquired.test, task)
         held = hold_out(
@@ -125,6 +129,7 @@ class Preparing:
             sort=behaviour(task).sort,
             spec=self._policy.exam,
             test=_plain(acquired.test),
+            same=same_text(task),
         )
         check_exam(held.exam)
         # Types of entities name no answer, and free answers have no names.

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.domain.bio import from_tokens
 from shared.domain.entities import write_answer
 from shared.domain.ids import derive_id
 from shared.domain.tasks import TaskKind
+from shared.domain.tested_answers import with_tests
 from shared.errors import BadInput
 
 # What a row of each kind must have.
@@ -51,19 +52,29 @@ def kind_of(data: bytes, *, name: str) -> TaskKind:
     )
 
 
-def read_rows(data: bytes, kind: TaskKind, *, name: str) -> tuple[PlacedRow, ...]:
-    """All rows, in the form of one kind. Raises BadInput, naming the first that does not fit."""
+def read_rows(
+    data: bytes, kind: TaskKind, *, name: str, tested: bool = False
+) -> tuple[PlacedRow, ...]:
+    """All rows, in the form of one kind. Raises BadInput, naming the first that does not fit.
+
+    ``tested``: answers are code, and the ``tests`` of a row go below its answer.
+    """
     lines = enumerate(data.splitlines(), 1)
-    return tuple(_read(line, kind, f"{name}:{number}") for number, line in lines if line.strip())
+    return tuple(
+        _read(line, kind, f"{name}:{number}", tested=tested)
+        for number, line in lines
+        if line.strip()
+    )
 
 
-def _read(line: bytes, kind: TaskKind, place: str) -> PlacedRow:
+def _read(line: bytes, kind: TaskKind, place: str, *, tested: bool) -> PlacedRow:
     row = _object(line, place=place)
     inputs, answers = FORMS[kind]
     if missing := [field for field in (inputs, answers) if field not in row]:
         raise BadInput(f"{place} has no {missing[0]!r}: write {inputs!r} and {answers!r} in it")
     if kind is TaskKind.GENERATION:
-        return _written(row[inputs], row[answers], row.get("rationale"), place)
+        found = _written(row[inputs], row[answers], row.get("rationale"), place)
+        return _with_tests(found, row["tests"]) if tested and "tests" in row else found
     read = _tagged if kind is TaskKind.NER else _labelled
     return read(row[inputs], row[answers], place)
 
@@ -90,6 +101,14 @@ def _written(prompt: Any, answer: Any, rationale: Any, place: str) -> PlacedRow:
         raise BadInput(f"{place}: rationale {rationale!r} is no text: write one or leave it out")
     target = answer.strip()
     return PlacedRow(derive_id("row", prompt, target), prompt, target, place, (), rationale or "")
+
+
+def _with_tests(row: PlacedRow, tests: Any) -> PlacedRow:
+    """The row with tests below its answer, by which code is scored that is run."""
+    if not (isinstance(tests, str) or _texts(tests)):
+        raise BadInput(f"{row.place}: tests must be a list of texts, or one text")
+    target = with_tests(row.target, tests if isinstance(tests, str) else "\n".join(tests))
+    return replace(row, id=derive_id("row", row.text, target), target=target)
 
 
 def _tagged(tokens: Any, tags: Any, place: str) -> PlacedRow:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.chat.ports import ChatCall
-from shared.domain.answer_form import AnswerForm
+from shared.domain.answer_form import AnswerForm, Scorer
 from shared.domain.near_duplicates import NearDuplicateIndex
 from shared.domain.pipeline import Method
 from shared.domain.rows import EvalRow, Row, TrainingRow, load_rows
@@ -254,6 +254,14 @@ async def test_free_answers_start_cold_with_positives_alone(house: House) -> Non
     assert prepared.task == Task(TaskKind.GENERATION, ())
     assert prepared.parts.keys() == {"positive"}
     assert closed.outcome == "promoted", closed.reason
+
+
+async def test_answers_that_a_chat_model_grades_are_refused_without_one(house: House) -> None:
+    form = AnswerForm(Scorer.JUDGE, chat_template="plain")
+    closed = await started(house, answered(ROWS), description="answer who helps", form=form)
+    assert closed.outcome == "failed"
+    assert "asks a chat model, and there is none" in closed.reason
+    assert not house.of(IterationRequested)
 
 
 def _fillers(at: int) -> list[list[str]]:

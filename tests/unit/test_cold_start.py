@@ -43,6 +43,7 @@ from shared.domain.pipeline import DataSpec, Method
 from shared.domain.row_files import PlacedRow, kind_of, read_rows
 from shared.domain.rows import EvalPart, EvalRow, Role, Row, dump_rows
 from shared.domain.tasks import Task, TaskKind
+from shared.domain.tested_answers import with_tests
 from shared.domain.written import WrittenRow
 from shared.errors import BadInput
 from shared.events import Composition, TaskPrepared, TrainingSetSynthesized
@@ -178,6 +179,22 @@ def test_a_written_row_that_does_not_fit_is_named(line: str, sentence: str) -> N
         read_rows(line.encode(), TaskKind.GENERATION, name="x")
 
 
+def test_tests_go_below_an_answer_that_is_run() -> None:
+    line = b'{"prompt": "add", "answer": "a = 1", "tests": ["assert a", "assert a == 1"]}'
+    [plain] = read_rows(line, TaskKind.GENERATION, name="x")
+    assert plain.target == "a = 1"
+    [tested] = read_rows(line, TaskKind.GENERATION, name="x", tested=True)
+    assert tested.target == with_tests("a = 1", "assert a\nassert a == 1")
+    assert tested.id != plain.id
+    with pytest.raises(BadInput, match="x:1: tests must be"):
+        read_rows(
+            line.replace(b'["assert a", "assert a == 1"]', b"7"),
+            TaskKind.GENERATION,
+            name="x",
+            tested=True,
+        )
+
+
 # Which task
 
 
@@ -232,6 +249,13 @@ def test_a_sign_may_be_what_an_answer_follows_from() -> None:
         check_rows([*rows, replace(rows[0], target="6", place="x:5")], (), free)
     with pytest.raises(BadInput, match="x:9 says what x:1 says"):
         check_rows(rows, [replace(rows[0], place="x:9")], free)
+
+
+def test_two_answers_may_be_right_where_comparing_does_not_tell() -> None:
+    rows = written_rows(("say hi", "Hello!"), ("say hi", "Hi there."), ("say bye", "Bye."))
+    check_rows(rows, (), Task(TaskKind.GENERATION, (), AnswerForm(Scorer.JUDGE)))
+    with pytest.raises(BadInput, match="say the same"):
+        check_rows(rows, (), Task(TaskKind.GENERATION, (), AnswerForm(Scorer.ROUGE_L)))
 
 
 def test_a_written_label_needs_a_row_to_learn_and_one_to_be_measured_on() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.synthesizer.domain.exam import (
+    DUPLICATE,
     NEGATIVE,
     PAIR,
     POSITIVE,
@@ -61,8 +62,8 @@ specs = st.builds(
 )
 
 
-def held(rows: Sequence[Row], spec: ExamSpec | None = None, **more: Sequence[Row]) -> HeldOut:
-    return hold_out(rows, sort=str, spec=spec or ExamSpec(), **more)
+def held(rows: Sequence[Row], spec: ExamSpec | None = None, test: Sequence[Row] = ()) -> HeldOut:
+    return hold_out(rows, sort=str, spec=spec or ExamSpec(), test=test)
 
 
 @settings(max_examples=30, deadline=None)
@@ -177,3 +178,15 @@ def test_free_answers_have_positives_and_pairs_of_near_prompts_alone() -> None:
     assert {asked.get(twin.text, PAIR) for twin in twins} == {PAIR}
     learned = {one.text for one in both.material}
     assert len({twin.text for twin in twins} & learned) in (0, 2)
+
+
+def test_prompts_that_differ_by_a_sign_are_all_kept() -> None:
+    rows = [
+        row(f"what is {a} {sign} {b}", f"{a}{sign}{b}")
+        for a in range(10)
+        for b in range(3)
+        for sign in "+-*"
+    ]
+    exact = hold_out(rows, sort=lambda _: "an answer", spec=ExamSpec(), same=str.strip)
+    assert DUPLICATE not in exact.dropped
+    assert hold_out(rows, sort=lambda _: "an answer", spec=ExamSpec()).dropped[DUPLICATE] == 60

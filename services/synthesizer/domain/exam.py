@@ -68,7 +68,12 @@ class HeldOut:
 
 
 def hold_out(
-    rows: Iterable[Row], *, sort: Sort, spec: ExamSpec, test: Iterable[Row] = ()
+    rows: Iterable[Row],
+    *,
+    sort: Sort,
+    spec: ExamSpec,
+    test: Iterable[Row] = (),
+    same: Callable[[str], str] = normalise,
 ) -> HeldOut:
     """E and what is left, the same for equal rows in any order.
 
@@ -76,7 +81,7 @@ def hold_out(
     from the rows. Their texts have one answer each.
     """
     given = list(rows)
-    distinct, asked = _distinct(given), _distinct(test)
+    distinct, asked = _distinct(given, same), _distinct(test, same)
     draft = _Draft(asked or distinct, sort, spec, whole=bool(asked))
     draft.fill(round(spec.share * len(distinct)))
     near = NearDuplicateIndex(row.text for row in draft.exam)
@@ -196,11 +201,11 @@ class _Draft:
         return derive_id(self._spec.seed, self._rows[at].id)
 
 
-def _distinct(rows: Iterable[Row]) -> list[Row]:
+def _distinct(rows: Iterable[Row], same: Callable[[str], str]) -> list[Row]:
     """The first by id of each text."""
     first: dict[str, Row] = {}
     for row in sorted(rows, key=lambda row: row.id):
-        first.setdefault(normalise(row.text), row)
+        first.setdefault(same(row.text), row)
     return list(first.values())
 
 
