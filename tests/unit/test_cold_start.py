@@ -1,5 +1,6 @@
 """The pure parts of a cold start: family, rows, first set, target, plan, first gate and record."""
 
+import json
 import random
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -498,6 +499,19 @@ def test_a_data_set_of_the_hub_becomes_rows(monkeypatch: pytest.MonkeyPatch) -> 
     found = hub(monkeypatch, {"train": train}).load("sms_spam")
     assert found.rows == b'{"text": "win now", "label": "spam"}\n'
     assert found.test == b""
+
+
+def test_what_a_prompt_speaks_of_goes_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"instruction": "Translate.", "context": "Guten Tag", "response": "Hello"},
+        {"instruction": "Say hi.", "context": "", "response": "Hi"},
+    ]
+    part = Part(rows, dict.fromkeys(rows[0]))
+    found = hub(monkeypatch, {"train": part}).load("dolly").rows.splitlines()
+    assert [json.loads(line) for line in found] == [
+        {"prompt": "Translate.\n\nGuten Tag", "answer": "Hello"},
+        {"prompt": "Say hi.", "answer": "Hi"},
+    ]
 
 
 def test_tags_of_the_hub_become_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ _COLUMNS = {
     "prompt": ("prompt", "question", "instruction"),
     "answer": ("answer", "response", "output", "completion"),
 }
+# What a prompt speaks of, in a column of its own.
+_CONTEXTS = ("context", "input")
 _FORMS = (("tokens", "tags"), ("text", "label"), ("prompt", "answer"))
 
 
@@ -52,15 +54,15 @@ class HuggingFaceCatalogue:
 def _lines(name: str, part: Any) -> bytes:
     columns = _columns(name, part.column_names)
     names = {ours: _names(part.features[theirs]) for ours, theirs in columns.items()}
+    context = next((c for c in _CONTEXTS if "prompt" in columns and c in part.column_names), None)
     rows: Iterable[Mapping[str, Any]] = part
-    return b"".join(
-        json.dumps(
-            {ours: _named(row[theirs], names[ours]) for ours, theirs in columns.items()},
-            ensure_ascii=False,
-        ).encode()
-        + b"\n"
-        for row in rows
-    )
+    lines: list[bytes] = []
+    for row in rows:
+        told = {ours: _named(row[theirs], names[ours]) for ours, theirs in columns.items()}
+        if context and row[context]:
+            told["prompt"] = f"{told['prompt']}\n\n{row[context]}"
+        lines.append(json.dumps(told, ensure_ascii=False).encode() + b"\n")
+    return b"".join(lines)
 
 
 def _columns(name: str, there: Sequence[str]) -> dict[str, str]:
