@@ -33,7 +33,7 @@ class AnswerJudge:
         """Which answers are right; one that is the same as its target is not asked about.
 
         A few may stay without a grade. Raises BadInput without a chat model, PermanentError where
-        too many do, TransientError when the database is away.
+        too many do, TransientError when the database or the chat model's server is away.
         """
         refuse_unjudged(task, chat=self._chat is not None)
         form, is_right = task.form or AnswerForm(), behaviour(task).is_right
@@ -59,7 +59,8 @@ class AnswerJudge:
         stored = {id_: await self._documents.get(COLLECTION, key) for id_, key in keys.items()}
         known = {id_: bool(found["right"]) for id_, found in stored.items() if found}
         new = [question for id_, question in questions.items() if id_ not in known]
-        for question, answer in zip(new, await chat.ask(new, run_id=run_id), strict=True):
+        answers = await chat.ask(new, run_id=run_id, needed=True)
+        for question, answer in zip(new, answers, strict=True):
             if answer is None:
                 continue
             known[question.id] = answer.right

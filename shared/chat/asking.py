@@ -10,6 +10,7 @@ from shared.chat.calls import Calls, Tried
 from shared.chat.ports import CallLedger, ChatModel
 from shared.domain.chat import A, Question
 from shared.domain.chat_calls import Budget, Prices
+from shared.errors import TransientError
 from shared.ports import Clock
 
 logger = logging.getLogger(__name__)
@@ -65,10 +66,13 @@ class Chat:
         """The name of the model that answers."""
         return self._model.name
 
-    async def ask(self, questions: Sequence[Question[A]], *, run_id: str) -> list[A | None]:
+    async def ask(
+        self, questions: Sequence[Question[A]], *, run_id: str, needed: bool = False
+    ) -> list[A | None]:
         """An answer for each question, or None: no budget, no server, or no valid answer.
 
-        Raises TransientError when the ledger cannot be reached, and only then.
+        Raises TransientError when the ledger cannot be reached, and where answers are ``needed``
+        also when the server was away: what it answered until then is in the ledger.
         """
         if not questions:
             return []
@@ -82,6 +86,8 @@ class Chat:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         self._tell(run_id, calls, answers)
+        if needed and calls.away and None in answers:
+            raise TransientError(f"the chat model's server is away: {calls.away}")
         return answers
 
     async def aclose(self) -> None:

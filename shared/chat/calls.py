@@ -54,7 +54,10 @@ class Tried(Generic[A]):
 
 
 class Calls:
-    """The calls of one run: what they spent, what they answered, and whether more may be made."""
+    """The calls of one run: what they spent, what they answered, and whether more may be made.
+
+    ``away`` says why the server gave no reply to the last call; empty when it gave one.
+    """
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class Calls:
         }
         self.meter = Meter(budget, before)
         self.stopped_because = ""
+        self.away = ""
 
     def stop(self, reason: str) -> None:
         """Make no more calls; the first reason stands."""
@@ -149,12 +153,14 @@ class Calls:
             reply = await self._model.complete(call)
         except ChatUnavailable as error:
             logger.warning("chat model, %s: %s", name, error)
+            self.away = str(error)
             return Tried(error.outcome, retry_after=error.retry_after), None
         except ChatRejected as error:
             logger.error("chat model, %s: %s", name, error)
             if error.every:
                 self.stop("the server refuses every request")
             return Tried(Outcome.REJECTED), None
+        self.away = ""
         if reply.outcome is not Outcome.ANSWERED:
             return Tried(reply.outcome), reply
         try:

@@ -21,7 +21,7 @@ from shared.domain.lineage import DeployedModel, ModelVersion
 from shared.domain.pipeline import Hyperparameters, Method, Recipe, Strategy
 from shared.domain.rows import EvalPart, EvalRow
 from shared.domain.tasks import Task, TaskKind
-from shared.errors import BadInput, PermanentError
+from shared.errors import BadInput, PermanentError, TransientError
 from shared.events import Candidate, CandidatesTrained
 from tests.fakes.chat import RecordedChat, Reply, said
 from tests.fakes.documents import InMemoryDocuments
@@ -107,7 +107,6 @@ async def test_an_order_in_an_answer_stays_a_quotation() -> None:
 @pytest.mark.parametrize(
     ("replies", "budget"),
     [
-        ([ChatUnavailable("away", outcome=Outcome.UNREACHABLE)], 10**6),
         ([said("no JSON")], 10**6),
         (by_city, 1),
     ],
@@ -115,6 +114,18 @@ async def test_an_order_in_an_answer_stays_a_quotation() -> None:
 async def test_an_answer_without_a_grade_is_no_verdict(replies: Any, budget: int) -> None:
     with pytest.raises(PermanentError, match="graded 0 of 1 answers, 1 stay without a grade"):
         await Judge(replies, budget=budget).grade(RIGHT)
+
+
+async def test_a_server_that_is_away_is_waited_for_and_nothing_is_paid_twice() -> None:
+    away = ChatUnavailable("no route", outcome=Outcome.UNREACHABLE)
+    judge = Judge([said({"reason": "Yes.", "right": True}), away])
+    with pytest.raises(TransientError, match="server is away: no route"):
+        await judge.grade(RIGHT, WRONG)
+    judge.replies = by_city
+    judge.asked.clear()
+    assert len(await judge.grade(RIGHT, WRONG)) == 2
+    [call] = judge.asked
+    assert WRONG.output in call.user
 
 
 async def test_what_was_graded_before_it_failed_is_kept() -> None:

@@ -201,4 +201,11 @@ def test_a_model_that_writes_starts_with_its_task_s_prompt_and_learns_from_targe
         for recipe in grid.around(first, PROTECTING):
             assert recipe.strategy.congruence == 0
             assert recipe.strategy.supervision is Supervision.CHAIN_OF_THOUGHT
-    assert RecipeGrid().for_task(Task(TaskKind.NER, ("city",))) == RecipeGrid()
+    assert RecipeGrid().for_task(Task(TaskKind.CLASSIFICATION, ("a", "b"))) == RecipeGrid()
+
+
+def test_a_model_that_names_entities_is_blended_nearer_to_its_parent_too() -> None:
+    grid = RecipeGrid().for_task(Task(TaskKind.NER, ("city",)))
+    forms = list(grid.with_blends(grid.first("base", Method.FULL)))
+    assert [form.strategy.blended for form in forms] == [0, 0.2, 0.5, 0.8]
+    assert max(RecipeGrid().blends) == 0.5

@@ -11,7 +11,8 @@ from shared.domain.pipeline import (
     Strategy,
     Supervision,
 )
-from shared.domain.tasks import Task
+from shared.domain.tasks import Head, Task
+from shared.tasks import behaviour
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class RecipeGrid:
 
     A recipe that is held to its parent has soft targets of weight ``congruence``, and, where that
     is asked for, the mean of the weights over the last ``averaged`` part. Blends of whole weights
-    with the parent cost no training.
+    with the parent cost no training; ``entity_blends`` are those of a model that names entities.
     ``methods`` are the ways of learning that are tried.
     ``bases``: base models to turn to when nothing else helps, each larger than the one before.
     """
@@ -75,6 +76,7 @@ class RecipeGrid:
     congruence: float = 1.0
     averaged: float = 0.0
     blends: tuple[float, ...] = (0.2, 0.5)
+    entity_blends: tuple[float, ...] = (0.2, 0.5, 0.8)
     bases: tuple[str, ...] = ()
     methods: tuple[Method, ...] = tuple(Method)
     max_tokens: int = 128
@@ -89,7 +91,11 @@ class RecipeGrid:
 
         Such a model starts with its task's prompt and way of answering, at gentler rates, and
         learns from targets alone: its soft targets would be a whole vocabulary at every token.
+        One that names entities has a nearer blend too: an answer is right as a whole, so a single
+        word that changed sides breaks it.
         """
+        if behaviour(task).head is Head.WORDS:
+            return replace(self, blends=self.entity_blends)
         if task.form is None:
             return self
         return replace(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from shared.domain.entities import SeenEntity, write_answer
 from shared.domain.rows import EvalRow
 
-THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 
 # By row id: what a model saw, named or not.
 Seen = Mapping[str, Sequence[SeenEntity]]
