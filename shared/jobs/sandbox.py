@@ -15,7 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
 
-from shared.errors import BadSettings
+from shared.errors import BadSettings, TransientError
 from shared.jobs.sandbox_guest import TIME_UP
 
 _GUEST = Path(__file__).with_name("sandbox_guest.py")
@@ -56,7 +56,7 @@ def run_python(program: str, walls: Walls = WALLS) -> Ran:
 
     An early exit is a failure: the last line says a word that was drawn for this run. A program
     that searches its own code for that word can cheat. Raises BadSettings where no walls can be
-    built: it is never run without.
+    built: it is never run without; TransientError when it was ended before the program began.
     """
     word = token_hex(16)
     with TemporaryDirectory(prefix="sandbox-") as folder:
@@ -94,6 +94,11 @@ def _guest(program: str, folder: Path, walls: Walls) -> tuple[int, str, str]:
         stands = os.read(hear, 16) == b"ready"
         os.close(hear)
     detail = _read(complained)
+    if not stands and ended < 0:
+        raise TransientError(
+            f"the sandbox was ended by signal {-ended} before its code ran: "
+            "give the worker more memory if this comes again"
+        )
     if not stands and ended != TIME_UP:
         why = "".join(detail.strip().splitlines()[-1:])
         raise BadSettings(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from shared.adapters.artifacts import FsspecArtifacts
+from shared.domain.answer_form import Scorer
 from shared.errors import DEFECTS, BadInput, PermanentError
 from shared.job_specs import (
     CandidateSpec,
@@ -26,6 +27,7 @@ def run_train(spec: TrainSpec, job_id: str, artifacts_uri: str) -> TrainResult:
     import ray
     from ray.exceptions import OutOfMemoryError, WorkerCrashedError
 
+    _check_scoring(spec)
     # Addressed by RAY_ADDRESS, which Ray sets for its jobs.
     ray.init(log_to_driver=False, logging_level=logging.ERROR)
     trainings = _trainings(spec.candidates)
@@ -132,6 +134,14 @@ def _kept(
         examples_per_second=fitted.examples_per_second,
         warning=fitted.warning,
     )
+
+
+def _check_scoring(spec: TrainSpec) -> None:
+    """Raises BadSettings where what is trained could not be graded afterwards."""
+    if spec.task.form is not None and spec.task.form.scorer is Scorer.PASSES:
+        from shared.jobs.sandbox import run_python
+
+        run_python("pass")
 
 
 def _trainings(candidates: Sequence[CandidateSpec]) -> list[list[CandidateSpec]]:

@@ -8,8 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import BadSettings
+from shared.domain.answer_form import AnswerForm, Extractor, Scorer
+from shared.domain.artifacts import ArtifactRef
+from shared.domain.tasks import Task, TaskKind
+from shared.errors import BadSettings, TransientError
+from shared.job_specs import TrainSpec
+from shared.jobs import sandbox
 from shared.jobs.sandbox import WALLS, Outcome, run_python
+from shared.jobs.train import run_train
 
 if not sys.platform.startswith("linux"):
     pytest.skip("the sandbox is Linux's", allow_module_level=True)
@@ -117,3 +123,25 @@ def test_nobody_else_can_be_ended_or_asked(monkeypatch: pytest.MonkeyPatch) -> N
     assert run_python("import os\nassert 'PIONEER_SECRET' not in os.environ").outcome == "passed"
     failed(f"import os\nos.kill({os.getpid()}, 9)")
     failed("import os\nassert os.getpid() != 1\nos.kill(-1, 9)")
+
+
+def test_a_sandbox_that_is_ended_early_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    guest = tmp_path / "guest.py"
+    guest.write_text("import os\nos.kill(os.getpid(), 9)")
+    monkeypatch.setattr(sandbox, "_GUEST", guest)
+    with pytest.raises(TransientError, match="signal 9 before its code ran"):
+        run_python("pass")
+
+
+def test_what_could_not_be_graded_is_not_trained(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    guest = tmp_path / "guest.py"
+    guest.write_text("raise SystemExit('no namespaces here')")
+    monkeypatch.setattr(sandbox, "_GUEST", guest)
+    task = Task(TaskKind.GENERATION, (), AnswerForm(scorer=Scorer.PASSES, extractor=Extractor.CODE))
+    rows = ArtifactRef("file:///rows", "0" * 64)
+    with pytest.raises(BadSettings, match="no namespaces here"):
+        run_train(TrainSpec(task=task, training_set=rows, candidates=()), "job", str(tmp_path))
