@@ -18,6 +18,8 @@ from tempfile import TemporaryDirectory
 from shared.errors import BadSettings, TransientError
 from shared.jobs.sandbox_guest import TIME_UP
 
+# A guest whose inner process was ended by a signal says so by a status above this.
+_SIGNALLED = 128
 _GUEST = Path(__file__).with_name("sandbox_guest.py")
 _READ_BYTES = 65_536
 _STARTS_WITHIN = 30.0
@@ -94,9 +96,10 @@ def _guest(program: str, folder: Path, walls: Walls) -> tuple[int, str, str]:
         stands = os.read(hear, 16) == b"ready"
         os.close(hear)
     detail = _read(complained)
-    if not stands and ended < 0:
+    if not stands and (ended < 0 or ended > _SIGNALLED):
+        number = -ended if ended < 0 else ended - _SIGNALLED
         raise TransientError(
-            f"the sandbox was ended by signal {-ended} before its code ran: "
+            f"the sandbox was ended by signal {number} before its code ran: "
             "give the worker more memory if this comes again"
         )
     if not stands and ended != TIME_UP:
