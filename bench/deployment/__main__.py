@@ -28,6 +28,8 @@ from shared.errors import PioneerError
 
 SCENARIOS = (*SETTINGS, *ENTITY_SETTINGS)
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "deployment.json"
+# How many requests a weak model's successor may break for each that it repairs; 0: ε alone counts.
+BROKEN_PER_REPAIRED = "PIONEER_BROKEN_PER_REPAIRED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,9 @@ def main(  # noqa: PLR0917 - typer calls it by name
     story: Annotated[bool, typer.Option(help="The deployment through the real services.")] = True,
     churn_seeds: Annotated[int, typer.Option(help="Seeds 1..N of the churn; 0 for none.")] = 3,
     most_requests: Annotated[int, typer.Option(help="Fewer requests of entities; 0: all.")] = 0,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="ε = 2 of a weak first model too; kept beside.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Where the figures go.")] = RESULTS,
     keep: Annotated[bool, typer.Option(help="Keep data and logs for a look.")] = False,
 ) -> None:
@@ -69,8 +74,9 @@ def main(  # noqa: PLR0917 - typer calls it by name
             deployment = _deployment(folder, scenario, seed, most_requests)
             screen = Screen(console)
             with screen.live():
-                told = asyncio.run(tell(deployment, home, screen))
-            report["story"] = _told(deployment, told)
+                settings = {BROKEN_PER_REPAIRED: "0"} if strict else {}
+                told = asyncio.run(tell(deployment, home, screen, settings))
+            report["strict" if strict else "story"] = _told(deployment, told)
         if churn_seeds and scenario in SETTINGS:
             report["churn"] = _churn(folder, scenario, churn_seeds, console)
     except PioneerError as error:

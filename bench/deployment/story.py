@@ -1,6 +1,7 @@
 """The deployment through the real services: serve, fail, improve once, serve again."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -83,8 +84,13 @@ class _Heard:
                 pass
 
 
-async def tell(deployment: Deployment, home: Path, screen: Screen) -> Told:
-    """The whole story once; everything that was started has ended when this returns."""
+async def tell(
+    deployment: Deployment, home: Path, screen: Screen, settings: Mapping[str, str]
+) -> Told:
+    """The whole story once; everything that was started has ended when this returns.
+
+    ``settings`` of the services go above those of every deployment.
+    """
     watch = Stopwatch()
     served = [request.served for request in deployment.requests]
     workload = Workload(
@@ -96,7 +102,7 @@ async def tell(deployment: Deployment, home: Path, screen: Screen) -> Told:
         deployment.kind,
     )
     async with (
-        production(home, deployment.name, screen, watch, SETTINGS) as running,
+        production(home, deployment.name, screen, watch, {**SETTINGS, **settings}) as running,
         reading_topics(running.settings, LOOP_TOPICS, from_start=True) as reader,
     ):
         follower, heard = Follower(reader, watch), _Heard(screen)

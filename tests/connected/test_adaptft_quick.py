@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-LIMIT_S = 1200
+LIMIT_S = 2400
 
 
 @pytest.mark.connected

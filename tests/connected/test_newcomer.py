@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.connected, pytest.mark.newcomer, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.connected, pytest.mark.newcomer, pytest.mark.timeout(2400)]
 
 ROOT = Path(__file__).parents[2]
 OURS = ("VIRTUAL_ENV", "KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI", "RAY_ADDRESS", "ARTIFACTS_URI")

@@ -10,8 +10,9 @@ from services.controller.domain.run import Run, asked
 from services.controller.domain.thrift import Thrift
 from shared.domain.lineage import untrained
 from shared.domain.pipeline import Method, Recipe
-from shared.domain.tasks import Task
+from shared.domain.tasks import Head, Task
 from shared.events import TaskPrepared
+from shared.tasks import behaviour
 
 # Nobody has seen the noise of its traffic yet.
 DATA = DataGrid(noisy=0.0, most_noisy=0.0)
@@ -29,10 +30,13 @@ def recipes_for(
 ) -> RecipeGrid:
     """The same recipes where there is no parent to be held to or blended with.
 
-    By one method where trainings are long: of a model that writes, or on many ``rows``.
+    By one method where trainings are long: of a model that writes, or on many ``rows``. That is
+    LoRA, which is cheap to serve, but all weights for names in a text: they need more change.
     """
-    long = task.form is not None or rows > thrift.few
-    methods = (Method.LORA,) if long else recipes.methods
+    methods = recipes.methods
+    if task.form is not None or rows > thrift.few:
+        tags = behaviour(task).head is Head.WORDS
+        methods = (Method.FULL,) if tags else (Method.LORA,)
     return replace(recipes.for_task(task), congruence=0.0, blends=(), methods=methods)
 
 
@@ -46,7 +50,7 @@ def data_for(rows: int, *, data: DataGrid = DATA, thrift: Thrift = THRIFT) -> Da
 def first_plan(
     event: TaskPrepared, *, recipes: RecipeGrid, data: DataGrid = DATA, thrift: Thrift = THRIFT
 ) -> Iterate:
-    """LoRA and full fine-tuning on few rows; on a part of many, LoRA in two short ways."""
+    """LoRA and full fine-tuning on few rows; on a part of many, one short training."""
     grid = recipes_for(recipes, event.task, rows=event.rows, thrift=thrift)
     spec = data.first(
         repair=0, labels=len(event.task.labels), has_parent=False, material=event.rows
@@ -54,15 +58,15 @@ def first_plan(
     if event.rows > thrift.few:
         total = event.rows + sum(event.parts.values())
         usual = plain(recipes, event.task, event.base_model, rows=total).hyperparameters
-        size = min(thrift.rows(total * usual.epochs), event.rows)
+        size = min(thrift.rows(grid, total * usual.epochs), event.rows)
         spec = replace(spec, size=size)
-        firsts = thrift.recipes(grid, event.base_model, rows=size)
+        firsts = (thrift.recipe(grid, event.base_model, rows=size),)
     else:
         rows = min(spec.size, event.rows)
-        firsts = _alike(grid, event.base_model, rows=rows)
+        firsts = tuple(_alike(grid, event.base_model, rows=rows))
     return Iterate(
         spec,
-        tuple(firsts),
+        firsts,
         Move.FIRST,
         f"cold start: learn {event.description[:120]!r} from {event.rows} rows of {event.source}",
     )

@@ -5,7 +5,6 @@ on all rows would take, and D grows geometrically while the target is not reache
 needs few rows never pays for all of them, and one that needs all has paid little more.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from services.controller.domain.moves import RecipeGrid
@@ -16,32 +15,36 @@ from shared.domain.pipeline import Method, Recipe
 class Thrift:
     """Costs are counted in passes: a row that is learned once in one epoch of one training.
 
-    All trainings of a first iteration take ``share`` of the passes of plain fine-tuning; below a
-    quarter, since two at once slow each other down and each loads the base model. ``epochs`` are
-    those of its two configurations, the second at ``rate`` times the learning rate of the first.
-    Up to ``few`` rows nothing is saved. ``steps``: batches become smaller, not below ``batch``,
-    while the first configuration would take fewer.
+    The first iteration takes ``share`` of the passes of plain fine-tuning, in one training: of two
+    that share so few, neither is trained enough to tell a recipe. Each row is learned in at most
+    ``epochs`` epochs. Up to ``few`` rows nothing is saved. ``steps``: batches become smaller, not
+    below ``batch``, while the training would take fewer, and all weights are trained at
+    ``full_rate`` times the usual learning rate. Then D grows by ``growth``.
     """
 
     share: float = 0.2
-    epochs: tuple[int, int] = (2, 1)
-    rate: float = 2.0
+    epochs: int = 2
     few: int = 1_000
     steps: int = 120
     batch: int = 8
+    full_rate: float = 2.5
     growth: float = 3.0
 
-    def rows(self, passes: int) -> int:
-        """How many rows the two configurations learn, where plain fine-tuning takes ``passes``."""
-        return max(1, int(self.share * passes / sum(self.epochs)))
+    def rows(self, grid: RecipeGrid, passes: int) -> int:
+        """How many rows the first training learns, where plain fine-tuning takes ``passes``."""
+        return max(1, int(self.share * passes / self._epochs(grid)))
 
-    def recipes(self, grid: RecipeGrid, base_model: str, *, rows: int) -> Iterator[Recipe]:
-        """By LoRA: it bears a high rate, which few steps need, and is cheap to serve."""
-        first = grid.first(base_model, Method.LORA, rows=rows)
+    def recipe(self, grid: RecipeGrid, base_model: str, *, rows: int) -> Recipe:
+        """The first recipe of the grid's first method, made short."""
+        method = grid.methods[0]
+        first = grid.first(base_model, method, rows=rows)
+        h, epochs = first.hyperparameters, self._epochs(grid)
         size = grid.batch_size
-        while size > self.batch and rows * self.epochs[0] < self.steps * size:
+        while size > self.batch and rows * epochs < self.steps * size:
             size //= 2
-        for epochs, rate in zip(self.epochs, (1.0, self.rate), strict=True):
-            h = first.hyperparameters
-            h = replace(h, epochs=epochs, batch_size=size, learning_rate=h.learning_rate * rate)
-            yield replace(first, hyperparameters=h)
+        rate = h.learning_rate * (self.full_rate if method is Method.FULL else 1.0)
+        h = replace(h, epochs=epochs, batch_size=size, learning_rate=rate)
+        return replace(first, hyperparameters=h)
+
+    def _epochs(self, grid: RecipeGrid) -> int:
+        return min(self.epochs, grid.least_epochs)
