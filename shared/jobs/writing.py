@@ -25,6 +25,8 @@ from shared.tasks import behaviour
 _LOGITS_AT_ONCE = {"cpu": 256, "cuda": 4_096}
 _TOKENS_IN_A_BATCH = {"cpu": 2_048, "cuda": 65_536}
 _ROWS_IN_A_BATCH = 256
+# A target that no loss is asked of: where another row's answer is longer.
+_NOT_ASKED = -100
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +48,17 @@ class AnswerLesson:
 
     def inputs(self, part: Sequence[int], *, on: torch.device) -> dict[str, Any]:
         longest = max(len(self.answers[i]) for i in part)
-        # A token is told by the logits of the one before it.
         found = padded_left([self.ids[i] for i in part], pad=self.pad, on=on)
-        return found | {"logits_to_keep": longest + 1, "use_cache": False}
+        end = found["input_ids"].shape[1]
+        # A token is told by the logits of the one before it.
+        told = torch.arange(end - longest - 1, end - 1, device=on)
+        return found | {"logits_to_keep": told, "use_cache": False}
 
     def loss(self, logits: torch.Tensor, part: list[int]) -> torch.Tensor:
+        longest = logits.shape[1]
         rows = [self.answers[i] for i in part]
-        told = [logits[at, -len(row) - 1 : -1] for at, row in enumerate(rows)]
-        right = torch.tensor([token for row in rows for token in row], device=logits.device)
-        return _summed(torch.cat(told), right) / self.usual
+        right = [[_NOT_ASKED] * (longest - len(row)) + row for row in rows]
+        return _summed(logits, torch.tensor(right, device=logits.device)) / self.usual
 
     def start(self, model: Any) -> None:
         """A head that writes is pre-trained."""
@@ -131,7 +135,10 @@ def _answer(row: Row, task: Task, recipe: Recipe, chat: Chat) -> list[int]:
 
 
 def _summed(logits: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    return torch.nn.functional.cross_entropy(logits.float(), right, reduction="sum")
+    """Over logits [rows, tokens, words]. One tensor whole: a slice of it has a gradient as large."""
+    return torch.nn.functional.cross_entropy(
+        logits.flatten(0, 1).float(), right.flatten(), ignore_index=_NOT_ASKED, reduction="sum"
+    )
 
 
 def _continued(model: Any, chat: Chat, rows: Sequence[list[int]]) -> list[tuple[str, float]]:

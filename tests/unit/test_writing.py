@@ -182,6 +182,19 @@ def test_what_is_asked_in_training_is_asked_in_serving(base: Path) -> None:
     assert said == "be short Input : it is red Output :"
 
 
+def test_the_vocabulary_is_multiplied_once_for_all_rows(base: Path) -> None:
+    lesson, model = lesson_of(base, ROWS), new_model(base, TASK).eval()
+    seen: list[bool] = []
+    head = model.get_output_embeddings()
+    head.register_forward_hook(lambda _, given, __: seen.append(given[0].is_contiguous()))
+    with torch.no_grad():
+        inputs = lesson.inputs([0, 1, 2], on=model.device)
+        model(**inputs)
+        model(**{**inputs, "logits_to_keep": 1})
+    # What is not in one piece is multiplied row by row.
+    assert seen == [True, True]
+
+
 def test_the_loss_is_that_of_the_answers_alone(base: Path) -> None:
     lesson, model = lesson_of(base, ROWS), new_model(base, TASK).eval()
     part = [0, 1, 2]
@@ -194,8 +207,8 @@ def test_the_loss_is_that_of_the_answers_alone(base: Path) -> None:
             labels = ids.clone()
             labels[:, : -len(lesson.answers[at])] = -100
             alone += model(input_ids=ids, labels=labels).loss * len(lesson.answers[at])
-    # No logits beside those of the longest answer and the token before it.
-    assert kept.shape[1] == max(len(lesson.answers[at]) for at in part) + 1
+    # No logits beside those that tell a token of the longest answer.
+    assert kept.shape[1] == max(len(lesson.answers[at]) for at in part)
     assert ours.item() * lesson.usual == pytest.approx(float(alone), rel=1e-4)
 
 
