@@ -49,9 +49,9 @@ SETTINGS = {
     "PIONEER_HELDOUT_SHARE": "0.3",
 }
 _TOPICS = (ModelPromoted.topic, FailuresDiagnosed.topic, RunClosed.topic)
-# A model that writes takes its time on two cores: each training is minutes.
-_PATIENCE_S = {TaskKind.GENERATION: 5400.0}
-_USUAL_PATIENCE_S = 900.0
+# For a stage that hangs: each training of a model that writes is minutes on two cores.
+_PATIENCE_S = {TaskKind.GENERATION: 7200.0}
+_USUAL_PATIENCE_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ def compute_of(variables: dict[str, str], artifacts: FsspecArtifacts) -> RayComp
 async def run_job(compute: RayCompute, spec: JobSpec) -> JobResult:
     job_id = derive_id("test-job", spec.model_dump_json())
     await compute.submit(job_id, spec)
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(600):
         while True:
             match await compute.poll(job_id):
                 case JobSucceeded(result):
@@ -161,7 +161,7 @@ class Storyteller:
         kind: type[AnyEvent],
         wanted: Callable[[AnyEvent], bool] = lambda _: True,
         *,
-        seconds: float = 240,
+        seconds: float = 900,
     ) -> AnyEvent:
         """The first event of a kind that fits, waiting for it if it has not come."""
 

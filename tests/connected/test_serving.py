@@ -139,7 +139,7 @@ async def serving(
 
 
 async def until(http: httpx.AsyncClient, path: str, condition: Any) -> httpx.Response:
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(300):
         while True:
             try:
                 if condition(response := await http.get(path)):
