@@ -39,11 +39,13 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 FROM service-packages AS compute-packages
 # For GPUs: https://download.pytorch.org/whl/cu130, or whatever the driver takes.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# "bitsandbytes" for bases in 4-bit (PIONEER_FOUR_BIT).
+ARG COMPUTE_PACKAGES=""
 COPY --from=requirements /src/compute.txt .
 # torch alone comes from its own index; what it needs comes from PyPI with the rest.
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --no-deps --index-url "${TORCH_INDEX}" "$(grep '^torch==' compute.txt)" \
- && pip install --constraint constraints.txt --requirement compute.txt
+ && pip install --constraint constraints.txt --requirement compute.txt ${COMPUTE_PACKAGES}
 
 FROM base AS source
 COPY pyproject.toml README.md LICENSE ./

@@ -126,6 +126,20 @@ class EvaluateResult(_Frozen):
     inference_seconds: float
 
 
+class MergeSpec(_Frozen):
+    """Make an adapter whole: merged into its base, for servers that load no adapters."""
+
+    kind: Literal["merge"] = "merge"
+    adapter: ArtifactRef
+
+
+class MergeResult(_Frozen):
+    """The same model as a folder artifact of whole weights."""
+
+    kind: Literal["merge"] = "merge"
+    model: ArtifactRef
+
+
 class CandidateProgress(_Frozen):
     """How far one training is; written often, so that a watcher can report it."""
 
@@ -135,8 +149,10 @@ class CandidateProgress(_Frozen):
     loss: float | None = None
 
 
-JobSpec = Annotated[EmbedSpec | TrainSpec | EvaluateSpec, Field(discriminator="kind")]
-JobResult = Annotated[EmbedResult | TrainResult | EvaluateResult, Field(discriminator="kind")]
+JobSpec = Annotated[EmbedSpec | TrainSpec | EvaluateSpec | MergeSpec, Field(discriminator="kind")]
+JobResult = Annotated[
+    EmbedResult | TrainResult | EvaluateResult | MergeResult, Field(discriminator="kind")
+]
 
 JOB_SPEC: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
 JOB_RESULT: TypeAdapter[JobResult] = TypeAdapter(JobResult)

@@ -64,7 +64,7 @@ def wire(settings: ControllerSettings, parts: Parts, clock: Clock) -> Sequence[L
             refit=settings.refit,
         ),
         search=SearchPolicy(configurations=settings.configurations),
-        recipes=RecipeGrid(bases=settings.bases),
+        recipes=RecipeGrid(bases=settings.bases, four_bit=settings.four_bit),
         least_failures=settings.least_failures,
     )
     refusals = Ledger(parts.documents, parts.publisher, "refused_tasks", TypeAdapter(Refusal))

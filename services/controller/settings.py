@@ -68,6 +68,11 @@ class ControllerSettings(ChatSettings, ServiceSettings):
         description="Base models to turn to when nothing else helps, each larger than the one "
         "before, separated by commas.",
     )
+    four_bit: bool = Field(
+        default=False,
+        description="LoRA of a model that writes is trained on its base in 4-bit (NF4): less "
+        "memory while it trains, none less when it answers. Needs bitsandbytes on Ray's nodes.",
+    )
 
     @model_validator(mode="after")
     def _money_has_a_price(self) -> Self:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from shared.cli import judge, models, operate, runs, traces
 from shared.cli import services as service_commands
+from shared.cli.exporting import export
 from shared.cli.start import start
 from shared.errors import PioneerError
 
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+models.app.command()(export)
 app.add_typer(models.app, name="models")
 app.add_typer(runs.app, name="runs")
 app.add_typer(traces.app, name="traces")

@@ -88,7 +88,8 @@ class Strategy:
     0 to 1, over which the weights are averaged; 0 takes them as they are at its end. ``orders``
     trainings, each over the rows in an order of its own, are averaged into one model. ``blended``
     is the deployed model's part, 0 to 1, of the final weights (Wortsman et al. 2022, WiSE-FT).
-    ``supervision`` is for models that write.
+    ``supervision`` is for models that write, and so is ``four_bit``: LoRA is trained on a base that
+    is held in 4-bit.
     """
 
     method: Method = Method.LORA
@@ -97,6 +98,7 @@ class Strategy:
     orders: int = 1
     blended: float = 0.0
     supervision: Supervision = Supervision.DIRECT
+    four_bit: bool = False
 
     def __post_init__(self) -> None:
         if self.congruence < 0:
@@ -109,6 +111,8 @@ class Strategy:
             raise ValueError(f"blended={self.blended}: must be at least 0 and less than 1")
         if self.blended and self.method is not Method.FULL:
             raise ValueError(f"blended={self.blended} with {self.method}: only whole weights blend")
+        if self.four_bit and self.method is not Method.LORA:
+            raise ValueError(f"four_bit with {self.method}: only a frozen base is held in 4-bit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,8 @@ def pipeline_digest(data: DataSpec, recipe: Recipe) -> str:
 
 
 def _told(name: str, value: float | Supervision) -> str:
+    if value is True:
+        return name.replace("_", " ")
     return value.replace("_", " ") if isinstance(value, Supervision) else f"{name} {value:g}"
 
 
@@ -158,6 +164,6 @@ def _asked(strategy: Strategy) -> dict[str, float | Supervision]:
     plain = Strategy(strategy.method)
     return {
         name: getattr(strategy, name)
-        for name in ("congruence", "averaged", "orders", "blended", "supervision")
+        for name in ("congruence", "averaged", "orders", "blended", "supervision", "four_bit")
         if getattr(strategy, name) != getattr(plain, name)
     }

@@ -64,6 +64,10 @@ def _run(spec: JobSpec, job_id: str, artifacts: FsspecArtifacts) -> JobResult:
         from shared.jobs.embed import run_embed
 
         return run_embed(spec, artifacts)
+    if spec.kind == "merge":
+        from shared.jobs.merging import run_merge
+
+        return run_merge(spec, artifacts)
     from shared.jobs.evaluate import run_evaluate
 
     return run_evaluate(spec, artifacts)

@@ -15,13 +15,16 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from shared.adapters.safetensors_header import check_adapter, check_head, check_writer
+from shared.domain.answer_form import AnswerForm
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.pipeline import Method, Recipe
 from shared.domain.tasks import Head, Task
 from shared.errors import BadInput
 from shared.jobs.base_models import base_digest, base_folder
+from shared.jobs.chats import open_chat
 from shared.jobs.classifiers import Tokenizer, head_classes, load_tokenizer
 from shared.jobs.models import context_for, new_model, saved_model
+from shared.jobs.writing import pad_of
 from shared.ports import ArtifactStore
 from shared.tasks import behaviour
 
@@ -105,22 +108,14 @@ def save(
     """Store the model as a folder artifact; safetensors only."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
+        if adapter.whole:
+            _tell_its_end(model, adapter, tokenizer)
         model.save_pretrained(folder)
         if adapter.whole:
             tokenizer.save_pretrained(folder)
         files = {file.name: file.read_bytes() for file in folder.iterdir() if _kept(file)}
     files[ADAPTER] = adapter.model_dump_json(indent=1).encode()
     return artifacts.put_folder(files, name=name)
-
-
-def merge(artifacts: ArtifactStore, ref: ArtifactRef, *, name: str) -> ArtifactRef:
-    """The same model with its adapter merged into the base, for servers that load whole weights.
-
-    Merged in float32, however the training held its frozen weights. Raises as ``load``.
-    """
-    found = load(artifacts, ref)
-    adapter = found.adapter.model_copy(update={"merged": True})
-    return save(artifacts, adapter, found.model, found.tokenizer, name=name)
 
 
 def load(artifacts: ArtifactStore, ref: ArtifactRef) -> Loaded:
@@ -135,6 +130,23 @@ def load(artifacts: ArtifactStore, ref: ArtifactRef) -> Loaded:
         if adapter.whole:
             return Loaded(adapter, saved_model(folder, adapter.task), load_tokenizer(folder))
         return _load_lora(adapter, folder, ref)
+
+
+def _tell_its_end(model: Any, adapter: Adapter, tokenizer: Tokenizer) -> None:
+    """Other servers would write on behind an answer: they read what ends one beside the weights."""
+    if behaviour(adapter.task).head is not Head.NEXT:
+        return
+    from transformers import GenerationConfig
+
+    chat = open_chat(
+        tokenizer,
+        adapter.task.form or AnswerForm(),
+        system_prompt=adapter.system_prompt,
+        max_tokens=adapter.max_tokens,
+    )
+    model.generation_config = GenerationConfig(
+        eos_token_id=list(chat.ends), pad_token_id=pad_of(tokenizer, chat)
+    )
 
 
 def _check_weights(files: dict[str, bytes], adapter: Adapter, ref: ArtifactRef) -> None:

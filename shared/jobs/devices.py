@@ -25,6 +25,13 @@ def mixed_precision(on: torch.device) -> AbstractContextManager[object]:
     return nullcontext()
 
 
+def native_dtype(on: torch.device) -> torch.dtype:
+    """What ``mixed_precision`` multiplies in."""
+    with mixed_precision(on):
+        narrow = torch.is_autocast_enabled(on.type)
+        return torch.get_autocast_dtype(on.type) if narrow else torch.float32
+
+
 def _usable_cpus() -> int:
     # Python before 3.13 has no os.process_cpu_count, macOS has no affinity.
     affinity = getattr(os, "sched_getaffinity", None)

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -19,7 +20,7 @@ from shared.jobs.classifiers import Tokenizer, load_tokenizer
 from shared.jobs.congruence import MeanWeights
 from shared.jobs.devices import device, mixed_precision
 from shared.jobs.lessons import Lesson, Soft, prepare
-from shared.jobs.models import context_for, new_model
+from shared.jobs.models import context_for, new_model, small_model
 from shared.jobs.rows import Row
 from shared.jobs.trainable import trainable
 
@@ -63,7 +64,7 @@ def fit(
     base = base_folder(h.base_model)
     tokenizer = load_tokenizer(base)
     start = time.perf_counter()
-    model = new_model(base, task).to(on)
+    model = _base_model(base, task, recipe, on)
     read = replace(recipe, hyperparameters=_within(context_for(model, task), h))
     lesson = prepare(rows, task, read, tokenizer, soft=soft, on=on)
     lesson.start(model)
@@ -90,6 +91,12 @@ def fit(
         examples_per_second=len(rows) * h.epochs * len(orders) / seconds,
         warning=lesson.warning,
     )
+
+
+def _base_model(base: Path, task: Task, recipe: Recipe, on: torch.device) -> Any:
+    if recipe.strategy.four_bit:
+        return small_model(base, task, on=on)
+    return new_model(base, task).to(on)
 
 
 def _within(context: int, h: Hyperparameters) -> Hyperparameters:

@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from shared.domain.tasks import Head, Task
 from shared.errors import BadInput
 from shared.jobs.classifiers import new_classifier, saved_classifier
+from shared.jobs.four_bit import nf4
 from shared.jobs.weights import config_of, context_of, load_weights, not_its_own
 from shared.tasks import behaviour
 
@@ -20,6 +23,16 @@ def new_model(folder: Path, task: Task) -> Any:
     return new_classifier(folder, task)
 
 
+def small_model(folder: Path, task: Task, *, on: torch.device) -> Any:
+    """A causal language model on a device, in 4-bit but for word vectors and what writes.
+
+    Raises BadInput where that cannot be, and for a task that does not write.
+    """
+    if behaviour(task).head is not Head.NEXT:
+        raise BadInput(f"four_bit for task {task.kind!r}: only a base that writes is held in 4-bit")
+    return _writer(folder, **nf4(on))
+
+
 def saved_model(folder: Path, task: Task) -> Any:
     """A model that was trained for the task, as ``new_model``. Raises BadInput without its head."""
     if behaviour(task).head is Head.NEXT:
@@ -32,7 +45,7 @@ def context_for(model: Any, task: Task) -> int:
     return context_of(model) - (1 if behaviour(task).head is Head.NEXT else 0)
 
 
-def _writer(folder: Path) -> Any:
+def _writer(folder: Path, **more: Any) -> Any:
     from transformers import AutoModelForCausalLM, GenerationConfig
 
     config = config_of(folder)
@@ -41,7 +54,7 @@ def _writer(folder: Path) -> Any:
             f"{folder.name}: a model of type {config.model_type!r} has no head that writes: "
             "choose a causal language model as base"
         )
-    model, told = load_weights(AutoModelForCausalLM, folder)
+    model, told = load_weights(AutoModelForCausalLM, folder, **more)
     # Nothing of it is new: what is not there would write at random.
     wrong = sorted([*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])])
     if wrong:

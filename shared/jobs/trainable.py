@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from shared.domain.pipeline import Method, Recipe
-from shared.jobs.devices import mixed_precision
+from shared.jobs.devices import native_dtype
 from shared.jobs.heads import has_pooler
 
 # The linear layers of the encoder; the pooler is trained whole.
@@ -70,14 +70,19 @@ def _tags_words(model: Any) -> bool:
 
 def _narrowed(model: Any) -> Any:
     """Frozen weights in bfloat16 where autocast would round them again at every step."""
-    with mixed_precision(model.device):
-        if not torch.is_autocast_enabled(model.device.type):
-            return model
+    dtype = native_dtype(model.device)
+    if dtype is torch.float32:
+        return model
     # Word embeddings may be tied to the head that writes; they stay as they are.
     writer = model.get_base_model().get_output_embeddings()
     for module in model.modules():
         if module is writer:
             continue
-        if isinstance(module, torch.nn.Linear) and not module.weight.requires_grad:
-            module.to(torch.bfloat16)
+        if isinstance(module, torch.nn.Linear) and _wide_and_frozen(module.weight):
+            module.to(dtype)
     return model
+
+
+def _wide_and_frozen(weight: torch.Tensor) -> bool:
+    # Weights in 4-bit are packed into integers, narrower already.
+    return weight.is_floating_point() and not weight.requires_grad

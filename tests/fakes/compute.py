@@ -27,6 +27,8 @@ from shared.job_specs import (
     FailedCandidate,
     JobResult,
     JobSpec,
+    MergeResult,
+    MergeSpec,
     TrainedCandidate,
     TrainResult,
     TrainSpec,
@@ -193,6 +195,8 @@ class InMemoryCompute:
                 return self._train(spec)
             case EvaluateSpec():
                 return self._evaluate(spec)
+            case MergeSpec():
+                return self._merge(spec)
 
     def _embed(self, spec: EmbedSpec) -> EmbedResult:
         texts = [row.text for row in load_rows(self._artifacts.get(spec.texts), Row)]
@@ -231,6 +235,12 @@ class InMemoryCompute:
         )
         failed = [FailedCandidate(id=c.id, recipe=c.recipe, reason="out of memory") for c in rest]
         return TrainResult(trained=(trained,), failed=tuple(failed))
+
+    def _merge(self, spec: MergeSpec) -> MergeResult:
+        files = self._artifacts.get_folder(spec.adapter)
+        told = json.dumps(json.loads(files["adapter.json"]) | {"merged": True}).encode()
+        whole = {"adapter.json": told, "model.safetensors": b"all weights"}
+        return MergeResult(model=self._artifacts.put_folder(whole, name="merged"))
 
     def _evaluate(self, spec: EvaluateSpec) -> EvaluateResult:
         rows = {r.id: r for ref in spec.sets for r in load_rows(self._artifacts.get(ref), Row)}

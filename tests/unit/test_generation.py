@@ -204,6 +204,17 @@ def test_a_model_that_writes_starts_with_its_task_s_prompt_and_learns_from_targe
     assert RecipeGrid().for_task(Task(TaskKind.CLASSIFICATION, ("a", "b"))) == RecipeGrid()
 
 
+def test_only_lora_of_a_model_that_writes_is_trained_on_a_base_in_four_bits() -> None:
+    grid = RecipeGrid(four_bit=True)
+    writes = grid.for_task(Task(TaskKind.GENERATION, (), AnswerForm()))
+    lora, full = (writes.first("base", method) for method in (Method.LORA, Method.FULL))
+    assert lora.strategy.four_bit
+    assert not full.strategy.four_bit
+    assert all(recipe.strategy.four_bit for recipe in writes.around(lora, PROTECTING))
+    for task in (Task(TaskKind.CLASSIFICATION, ("a", "b")), Task(TaskKind.NER, ("city",))):
+        assert not grid.for_task(task).first("base", Method.LORA).strategy.four_bit
+
+
 def test_a_model_that_names_entities_is_blended_nearer_to_its_parent_too() -> None:
     grid = RecipeGrid().for_task(Task(TaskKind.NER, ("city",)))
     forms = list(grid.with_blends(grid.first("base", Method.FULL)))

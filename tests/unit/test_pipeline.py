@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -49,14 +50,22 @@ def test_the_name_tells_what_a_strategy_asks_for_beyond_its_method() -> None:
     assert Recipe(H, kept).name == "lora r16 lr0.0002 ×5 congruence 1 orders 2"
 
 
+def test_a_base_in_four_bits_is_another_recipe_and_is_told() -> None:
+    small = Recipe(H, Strategy(Method.LORA, four_bit=True))
+    assert small.digest != Recipe(H, Strategy(Method.LORA)).digest
+    assert RECIPE.validate_json(RECIPE.dump_json(small)) == small
+    assert small.name == "lora r16 lr0.0002 ×5 four bit"
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         ({"congruence": -0.1}, "congruence=-0.1"),
         ({"averaged": 1.1}, "averaged=1.1"),
         ({"orders": 0}, "orders=0"),
+        ({"method": Method.FULL, "four_bit": True}, "only a frozen base is held in 4-bit"),
     ],
 )
-def test_a_strategy_out_of_range_is_refused(wrong: dict[str, float], message: str) -> None:
+def test_a_strategy_out_of_range_is_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Strategy(**wrong)  # type: ignore[arg-type]
+        Strategy(**wrong)

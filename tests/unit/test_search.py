@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from statistics import geometric_mean
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -231,6 +232,30 @@ def test_stagnation_is_answered_by_the_best_of_different_branches_in_one() -> No
     strategies = [graph.nodes[name].recipe.strategy for name in leaders]
     kept = max(strategy.congruence for strategy in strategies)
     assert {recipe.strategy.congruence for recipe in plan.recipes} == {kept}
+
+
+def in_four_bits(told: Any) -> Any:
+    """The same state, its LoRA trained on a base in 4-bit."""
+    if isinstance(told, list):
+        return [in_four_bits(one) for one in told]
+    if not isinstance(told, dict):
+        return told
+    small = {"four_bit": True} if told.get("method") == Method.LORA else {}
+    return {name: in_four_bits(one) for name, one in told.items()} | small
+
+
+def test_a_base_in_four_bits_stays_so_whatever_a_plan_is_made_of() -> None:
+    moves = set[Move]()
+    world = [[Result(int(s)) for s in pair] for pair in [*STUCK, *[(70, 71)] * 4]]
+    for run, _ in steps(world):
+        small = RUN.validate_python(in_four_bits(RUN.dump_python(run, mode="json")))
+        grid = RecipeGrid(four_bit=True)
+        plan = decide(small, limits=LIMITS, budget=AMPLE, now=START, recipes=grid)
+        assert isinstance(plan, Iterate), plan
+        moves.add(plan.move)
+        for recipe in plan.recipes:
+            assert recipe.strategy.four_bit == (recipe.strategy.method is Method.LORA)
+    assert moves >= {Move.FUSE, Move.EVOLVE}
 
 
 def test_fused_hyperparameters_are_the_mean_of_those_they_come_from() -> None:

@@ -8,9 +8,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the compute extra is not installed")
 transformers = pytest.importorskip("transformers", reason="the compute extra is not installed")
-pytest.importorskip("peft", reason="the compute extra is not installed")
+peft = pytest.importorskip("peft", reason="the compute extra is not installed")
 
 from shared.adapters.artifacts import FsspecArtifacts  # noqa: E402
+from shared.adapters.checkpoint_export import for_servers, write_checkpoint  # noqa: E402
 from shared.domain.answer_form import AnswerForm, Extractor, Scorer  # noqa: E402
 from shared.domain.artifacts import ArtifactRef  # noqa: E402
 from shared.domain.pipeline import (  # noqa: E402
@@ -30,17 +31,19 @@ from shared.job_specs import (  # noqa: E402
     EmbedSpec,
     EvaluateSpec,
     FailedCandidate,
+    MergeSpec,
     ModelSpec,
     TrainedCandidate,
     TrainSpec,
 )
 from shared.jobs.chats import Chat, open_chat  # noqa: E402
-from shared.jobs.checkpoints import describe, load, merge, save  # noqa: E402
+from shared.jobs.checkpoints import describe, load, save  # noqa: E402
 from shared.jobs.classifiers import load_tokenizer  # noqa: E402
 from shared.jobs.embed import run_embed  # noqa: E402
 from shared.jobs.evaluate import run_evaluate  # noqa: E402
 from shared.jobs.fit import fit  # noqa: E402
 from shared.jobs.lessons import prepare  # noqa: E402
+from shared.jobs.merging import run_merge  # noqa: E402
 from shared.jobs.models import new_model  # noqa: E402
 from shared.jobs.predict import Predictor  # noqa: E402
 from shared.jobs.rows import Row  # noqa: E402
@@ -163,10 +166,35 @@ def test_trained_saved_loaded(base: Path, store: FsspecArtifacts, method: Method
 
 def test_an_adapter_writes_the_same_when_it_is_merged(base: Path, store: FsspecArtifacts) -> None:
     separate = train(store, recipe(base, Method.LORA))
-    whole = merge(store, separate, name="merged")
+    whole = run_merge(MergeSpec(adapter=separate), store).model
     assert not any("adapter_model" in name for name in store.get_folder(whole))
     assert "adapter_model.safetensors" in store.get_folder(separate)
     assert answers(Predictor.load(store, whole)) == answers(Predictor.load(store, separate))
+
+
+def test_what_is_exported_writes_the_same_without_us(
+    base: Path, store: FsspecArtifacts, tmp_path: Path
+) -> None:
+    separate = train(store, recipe(base, Method.LORA))
+    whole = run_merge(MergeSpec(adapter=separate), store).model
+    for ref, name in ((separate, "adapter"), (whole, "whole")):
+        write_checkpoint(for_servers(store.get_folder(ref)), tmp_path / name)
+    alone = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "whole")
+    adapted = peft.AutoPeftModelForCausalLM.from_pretrained(tmp_path / "adapter")
+    tokenizer: Any = transformers.AutoTokenizer.from_pretrained(tmp_path / "whole")
+    said = {"role": "system", "content": "be short"}
+    for row in ROWS:
+        asked = tokenizer.apply_chat_template(
+            [said, {"role": "user", "content": row.text}],
+            add_generation_prompt=True,
+            return_tensors="pt",
+            return_dict=True,
+        )
+        # It stops by what lies beside the weights: a longer answer would be another.
+        for model, ends in ((alone, {}), (adapted, {"eos_token_id": 1, "pad_token_id": 0})):
+            ids = model.generate(**asked, max_new_tokens=8, do_sample=False, **ends)
+            answer = ids[0, asked["input_ids"].shape[1] :]
+            assert tokenizer.decode(answer, skip_special_tokens=True) == row.target
 
 
 def test_equal_input_gives_equal_weights(base: Path, store: FsspecArtifacts) -> None:

@@ -81,7 +81,8 @@ def _taught(best: IterationOutcome, material: Material) -> Proposal:
 
 def _other_strategies(recipe: Recipe, material: Material) -> list[Recipe]:
     recipe = recipe.training
-    strategy = Strategy(recipe.strategy.method, supervision=recipe.strategy.supervision)
+    kind = recipe.strategy
+    strategy = Strategy(kind.method, supervision=kind.supervision, four_bit=kind.four_bit)
     plain = replace(recipe, strategy=strategy)
     kept = material.recipes.kept(recipe)
     averaged = material.recipes.kept(recipe, orders=recipe.strategy.orders + 1)
@@ -142,6 +143,7 @@ def _union(method: Method, found: Sequence[Strategy]) -> Strategy:
         averaged=max(strategy.averaged for strategy in found),
         orders=max(strategy.orders for strategy in found),
         supervision=found[0].supervision,
+        four_bit=method is Method.LORA and any(strategy.four_bit for strategy in found),
     )
 
 

@@ -62,6 +62,7 @@ class RecipeGrid:
     is asked for, the mean of the weights over the last ``averaged`` part. Blends of whole weights
     with the parent cost no training; ``entity_blends`` are those of a model that names entities.
     ``methods`` are the ways of learning that are tried.
+    ``four_bit``: the base of a model that writes is held in 4-bit while LoRA is trained on it.
     ``bases``: base models to turn to when nothing else helps, each larger than the one before.
     """
 
@@ -78,6 +79,7 @@ class RecipeGrid:
     blends: tuple[float, ...] = (0.2, 0.5)
     entity_blends: tuple[float, ...] = (0.2, 0.5, 0.8)
     bases: tuple[str, ...] = ()
+    four_bit: bool = False
     methods: tuple[Method, ...] = tuple(Method)
     max_tokens: int = 128
     system_prompt: str = ""
@@ -95,9 +97,9 @@ class RecipeGrid:
         word that changed sides breaks it.
         """
         if behaviour(task).head is Head.WORDS:
-            return replace(self, blends=self.entity_blends)
+            return replace(self, blends=self.entity_blends, four_bit=False)
         if task.form is None:
-            return self
+            return replace(self, four_bit=False)
         return replace(
             self,
             lora_rate=5e-4,
@@ -129,7 +131,9 @@ class RecipeGrid:
             max_tokens=self.max_tokens,
             system_prompt=self.system_prompt,
         )
-        return Recipe(hyperparameters, Strategy(method, supervision=self.supervision))
+        small = lora and self.four_bit
+        strategy = Strategy(method, supervision=self.supervision, four_bit=small)
+        return Recipe(hyperparameters, strategy)
 
     def around(self, lead: Recipe, steps: Sequence[Step]) -> Iterator[Recipe]:
         """The lead changed by each step, within the ranges; best guesses first."""
