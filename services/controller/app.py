@@ -6,6 +6,7 @@ from functools import partial
 from faststream.asgi import AsgiFastStream
 from pydantic import TypeAdapter
 
+from services.controller.advising import Advice
 from services.controller.domain.budget import Budget
 from services.controller.domain.moves import RecipeGrid
 from services.controller.domain.refusal import Refusal
@@ -17,7 +18,9 @@ from services.controller.leases import Leases
 from services.controller.ledger import Ledger
 from services.controller.runs import Runs
 from services.controller.settings import ControllerSettings
+from shared.adapters.chat_connect import connect_chat, index_calls
 from shared.adapters.kafka import subscribe
+from shared.chat.asking import Chat
 from shared.domain.evaluation import Limits
 from shared.events import (
     CandidatesVerified,
@@ -38,10 +41,16 @@ NAME = "controller"
 def create_app(settings: ControllerSettings) -> AsgiFastStream:
     """The service over the real parts."""
     parts = RealParts.connect(settings, service=NAME)
-    return parts.app(wire(settings, parts, utc_now))
+    chat = connect_chat(settings, parts.documents, utc_now)
+    loops = wire(settings, parts, utc_now, chat=chat)
+    app = parts.app(loops, closing=[chat.aclose] if chat else [])
+    app.on_startup(partial(index_calls, parts.documents))
+    return app
 
 
-def wire(settings: ControllerSettings, parts: Parts, clock: Clock) -> Sequence[Loop]:
+def wire(
+    settings: ControllerSettings, parts: Parts, clock: Clock, *, chat: Chat | None = None
+) -> Sequence[Loop]:
     """Connect handlers to topics; returns the loops the service must run."""
     models = Ledger(parts.documents, parts.publisher, "models", TypeAdapter(ModelRecord))
     runs = Runs(
@@ -66,6 +75,7 @@ def wire(settings: ControllerSettings, parts: Parts, clock: Clock) -> Sequence[L
         search=SearchPolicy(configurations=settings.configurations),
         recipes=RecipeGrid(bases=settings.bases, four_bit=settings.four_bit),
         least_failures=settings.least_failures,
+        advice=_advice(settings, chat),
     )
     refusals = Ledger(parts.documents, parts.publisher, "refused_tasks", TypeAdapter(Refusal))
     handlers = ControllerHandlers(
@@ -82,5 +92,11 @@ def wire(settings: ControllerSettings, parts: Parts, clock: Clock) -> Sequence[L
     return [
         Loop("outbox", runs.flush, settings.poll_seconds),
         Loop("refusals", refusals.flush_abandoned, settings.poll_seconds),
+        Loop("decisions", runs.decide_left, settings.poll_seconds),
         Loop("budgets", runs.enforce_budgets, settings.poll_seconds),
     ]
+
+
+def _advice(settings: ControllerSettings, chat: Chat | None) -> Advice | None:
+    seconds = settings.advice_seconds
+    return Advice(chat, seconds=seconds) if chat and seconds else None

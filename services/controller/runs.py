@@ -5,15 +5,17 @@ does that first, under the run's id as cause: done twice, it has the effect of o
 """
 
 import logging
-from dataclasses import replace
 from datetime import timedelta
 
+from services.controller.advising import Advice
 from services.controller.domain import cold_start, policy, remedy
 from services.controller.domain import run as run_domain
 from services.controller.domain.budget import Budget
-from services.controller.domain.decision import Iterate, Promote, Stop
+from services.controller.domain.decision import Decision, Iterate, Promote, Stop
+from services.controller.domain.grounds import grounds_for
 from services.controller.domain.moves import RecipeGrid
 from services.controller.domain.registry import ModelRecord, deployed
+from services.controller.domain.rules import Rules
 from services.controller.domain.run import Advanced, Ignored, Run
 from services.controller.domain.search import SearchPolicy
 from services.controller.domain.states import Failed, Iterating, NotPromoted, Promoted
@@ -23,7 +25,7 @@ from services.controller.messages import iteration_requested, run_closed
 from services.controller.promotions import Promotions
 from shared.domain.evaluation import Limits
 from shared.domain.ids import derive_id
-from shared.errors import Conflict, UnknownThing
+from shared.errors import DEFECTS, Conflict, PermanentError, UnknownThing
 from shared.events import (
     CandidatesVerified,
     CandidateVerdict,
@@ -52,6 +54,7 @@ class Runs:
         search: SearchPolicy = policy.SEARCH,
         recipes: RecipeGrid = policy.RECIPES,
         least_failures: int = remedy.WORTH,
+        advice: Advice | None = None,
     ) -> None:
         self._runs = runs
         self._models = models
@@ -60,9 +63,11 @@ class Runs:
         self._clock = clock
         self._limits = limits
         self._budget = budget
-        self._search = search
         self._recipes = recipes
+        self._rules = Rules(limits, budget, search, recipes)
         self._least_failures = least_failures
+        self._advice = advice
+        self._left_due: set[tuple[str, int]] = set()
 
     async def begin(self, event: FailuresDiagnosed) -> None:
         """Start a run for a diagnosis, or decline it with a reason. Raises UnknownThing."""
@@ -152,6 +157,25 @@ class Runs:
             case Stop():
                 await self._close(entry, Failed(why, self._clock()))
 
+    async def decide_left(self) -> None:
+        """Decide what is due and no handler decided: a chat model is asked first, if there is one.
+
+        What is seen for the first time is most likely being decided by its own handler now. A
+        handler must not take as long as an answer may.
+        """
+        left: set[tuple[str, int]] = set()
+        for run_id in await self._leases.held():
+            entry = await self._runs.get(run_id)
+            if entry is None or not entry.state.decision_due:
+                continue
+            due = (run_id, entry.version)
+            if due not in self._left_due:
+                left.add(due)
+                continue
+            with log_context(model=entry.state.model, run_id=run_id):
+                await self._decide_late(entry)
+        self._left_due = left
+
     async def enforce_budgets(self) -> None:
         """End runs whose minutes are over, whatever their iteration is waiting for."""
         for run_id in await self._leases.held():
@@ -185,33 +209,42 @@ class Runs:
         return verdict.model_copy(update={"outcome": "regressed", "reason": reason})
 
     async def _decide(self, entry: Entry[Run]) -> None:
-        run = entry.state
-        cold = not run.deployed.trained
-        decision = policy.decide(
-            run,
-            limits=replace(self._limits, target=run.target or self._limits.target),
-            # What a first version is measured on stays locked: no refit may learn it.
-            budget=replace(self._budget, refit=False) if cold else self._budget,
-            now=self._clock(),
-            recipes=self._recipes_of(run),
-            data=cold_start.data_for(run.material) if cold else policy.DATA,
-            search=self._search,
-        )
+        """As the rules say; where a chat model is asked too, that is left to its loop."""
+        run, now = entry.state, self._clock()
+        decision = self._rules.decide(run, now)
+        if self._advice and grounds_for(run, decision, self._rules, now):
+            logger.info("the chat model is asked, the rules would %s", decision.reason)
+            return
+        await self._act(entry, decision)
+
+    async def _decide_late(self, entry: Entry[Run]) -> None:
+        """One run's trouble is its own: the others go on."""
+        try:
+            await self._decide_advised(entry)
+        except Conflict:
+            logger.info("the run was changed meanwhile, looking again later")
+        except (PermanentError, *DEFECTS):
+            logger.exception("run %s cannot be decided", entry.id)
+
+    async def _decide_advised(self, entry: Entry[Run]) -> None:
+        run, now = entry.state, self._clock()
+        decision = self._rules.decide(run, now)
+        grounds = grounds_for(run, decision, self._rules, now)
+        if self._advice and grounds:
+            decision = await self._advice.heard(grounds)
+        await self._act(entry, decision)
+
+    async def _act(self, entry: Entry[Run], decision: Decision) -> None:
         logger.info("%s: %s", type(decision).__name__, decision.reason)
         match decision:
             case Iterate():
-                moved = run_domain.iterate(run, decision).run
+                moved = run_domain.iterate(entry.state, decision).run
                 if isinstance(moved.state, Iterating):
                     await self._runs.change(entry, moved, [iteration_requested(moved, moved.state)])
             case Promote():
                 await self._promote(entry, decision)
             case Stop(reason):
                 await self._close(entry, NotPromoted(reason, self._clock()))
-
-    def _recipes_of(self, run: Run) -> RecipeGrid:
-        if run.deployed.trained:
-            return self._recipes
-        return cold_start.recipes_for(self._recipes, run.deployed.task, rows=run.material)
 
     async def _settle(self, entry: Entry[Run], why: str) -> None:
         match policy.settle(entry.state, why):

@@ -42,6 +42,11 @@ class ControllerSettings(ChatSettings, ServiceSettings):
         description="Configurations trained in each iteration, in parallel: as many as the cluster "
         "holds at once.",
     )
+    advice_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
+        default=120.0,
+        description="How long the chat model may take to propose the next iteration of a run; then "
+        "the rules decide. 0: it is not asked.",
+    )
     max_trainings: Annotated[int | None, Field(ge=2)] = Field(
         default=None, description="Most configurations that one run trains; empty: no limit."
     )

@@ -111,12 +111,16 @@ class AnswerForm:
                 f"extractor={self.extractor} with scorer={self.scorer}: what is run is code, "
                 f"give extractor={Extractor.CODE}"
             )
-        reasons = self.supervision is Supervision.CHAIN_OF_THOUGHT
-        if reasons and self.extractor in (Extractor.WHOLE, Extractor.CODE):
+        if not self.can_be_taught(self.supervision):
             raise ValueError(
                 f"extractor={self.extractor} with {self.supervision}: the reasoning would count as "
                 "answer, give an extractor that looks behind the mark"
             )
+
+    def can_be_taught(self, supervision: Supervision) -> bool:
+        """Whether the extractor finds the answer in what such a model writes."""
+        direct = supervision is Supervision.DIRECT
+        return direct or self.extractor not in (Extractor.WHOLE, Extractor.CODE)
 
     @property
     def template(self) -> str | None:

@@ -179,7 +179,7 @@ async def built_house(
     built.loops += synthesizer.wire(SynthesizerSettings(**tuned), parts, chat=asked)
     built.loops += trainer.wire(TrainerSettings(**ADDRESSES), parts, built.clock)
     built.loops += verifier.wire(VerifierSettings(**ADDRESSES), parts, built.clock, chat=asked)
-    built.loops += controller.wire(ControllerSettings(**tuned), parts, built.clock)
+    built.loops += controller.wire(ControllerSettings(**tuned), parts, built.clock, chat=asked)
     _listen(broker, built)
     async with TestKafkaBroker(broker):
         yield built

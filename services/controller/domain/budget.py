@@ -71,6 +71,14 @@ def used_up(run: Run, budget: Budget, now: datetime) -> str | None:
     return next(_shortages(run, budget, now), None)
 
 
+def too_dear(run: Run, budget: Budget, now: datetime, *, times: float) -> str | None:
+    """Why so many times what the last iteration cost does not fit into what is left, in words."""
+    for left, last, _, what in _accounts(run, budget, now):
+        if left < last * times:
+            return f"it would take about {last * times:.1f} {what}, {left:.1f} are left"
+    return None
+
+
 def refit_fits(run: Run, budget: Budget, now: datetime) -> bool:
     """Whether one more iteration fits, of one training, for the failures that were held out."""
     trainings = trainings_left(run, budget)
@@ -92,16 +100,22 @@ def _shortages(run: Run, budget: Budget, now: datetime) -> Iterator[str]:
 
 
 def _costs(run: Run, budget: Budget, now: datetime) -> Iterator[str]:
+    for left, last, limit, what in _accounts(run, budget, now):
+        yield from _short(left, last, limit, what)
+
+
+def _accounts(run: Run, budget: Budget, now: datetime) -> Iterator[tuple[float, float, float, str]]:
+    """Of each limited kind what is left, what the last iteration took, the limit and its name."""
     # Whole microseconds: as fractions, what fits exactly may seem not to.
     over = run.started_at + timedelta(minutes=budget.minutes) - now
-    yield from _short(over / MINUTE, run.last_duration / MINUTE, budget.minutes, "minutes")
+    yield over / MINUTE, run.last_duration / MINUTE, budget.minutes, "minutes"
     used, cost = spent(run, budget), run.iterations[-1].gpu_seconds
     if budget.gpu_seconds is not None:
         over = budget.gpu_seconds - used.gpu_seconds
-        yield from _short(over, cost, budget.gpu_seconds, "GPU-seconds")
+        yield over, cost, budget.gpu_seconds, "GPU-seconds"
     if budget.money is not None:
         price = cost / HOUR * budget.hour_price
-        yield from _short(budget.money - used.money, price, budget.money, "money")
+        yield budget.money - used.money, price, budget.money, "money"
 
 
 def _short(left: float, last: float, limit: float, what: str) -> Iterator[str]:

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from services.controller.domain.graph import Node
+from shared.domain.chat import tidy
 from shared.domain.pipeline import DataSpec, Hyperparameters, Strategy
 
+_PROMPT_SIGNS = 120
 _SHARES = ("gold", "hard", "replay", "noisy")
 
 
@@ -45,4 +47,6 @@ def _differences(before: Part, after: Part) -> Iterator[str]:
 def _told(name: str, value: object) -> str:
     if name in _SHARES and isinstance(value, float):
         return f"{value:.0%}"
+    if name == "system_prompt":
+        return repr(tidy(str(value), _PROMPT_SIGNS))
     return f"{value:g}" if isinstance(value, float) else str(value)

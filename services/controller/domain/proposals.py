@@ -76,6 +76,13 @@ class Material:
             self._around(leads.get(method), method, steps) for method in self.recipes.methods
         )
 
+    def forms(self, recipe: Recipe) -> Iterator[Recipe]:
+        """All that one training makes. Weights of another base model do not blend."""
+        if recipe.hyperparameters.base_model == self.base_model:
+            yield from self.recipes.with_blends(recipe)
+        else:
+            yield recipe
+
     def _around(self, lead: Node | None, method: Method, steps: Sequence[Step]) -> Way:
         if lead is None:
             first = self.recipes.first(self.base_model, method)

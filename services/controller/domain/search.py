@@ -48,12 +48,15 @@ def next_plan(
     trainings: int | None = None,
 ) -> Iterate | None:
     """The next iteration, of ``trainings`` configurations at most; None when all was tried."""
-    material = Material(
-        read_graph(run), recipes, data, run.deployed.version.base_model, run.material
-    )
+    material = material_of(run, recipes=recipes, data=data)
     wide = search.configurations if trainings is None else min(search.configurations, trainings)
     plans = (_untried(proposal, material, wide) for proposal in _proposals(run, material, search))
     return next((plan for plan in plans if plan is not None), None)
+
+
+def material_of(run: Run, *, recipes: RecipeGrid, data: DataGrid) -> Material:
+    """What the next iteration of a run can be made of."""
+    return Material(read_graph(run), recipes, data, run.deployed.version.base_model, run.material)
 
 
 def stagnation(iterations: Sequence[IterationOutcome]) -> int:
@@ -159,16 +162,8 @@ def _planned(
 ) -> Iterate:
     return Iterate(
         proposal.data,
-        tuple(form for recipe, _ in chosen for form in _forms(recipe, material)),
+        tuple(form for recipe, _ in chosen for form in material.forms(recipe)),
         proposal.move,
         proposal.reason,
         tuple(way.parents for _, way in chosen),
     )
-
-
-def _forms(recipe: Recipe, material: Material) -> Iterator[Recipe]:
-    """All that one training makes. Weights of another base model do not blend."""
-    if recipe.hyperparameters.base_model == material.base_model:
-        yield from material.recipes.with_blends(recipe)
-    else:
-        yield recipe
