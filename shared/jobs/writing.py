@@ -135,7 +135,7 @@ def _answer(row: Row, task: Task, recipe: Recipe, chat: Chat) -> list[int]:
 
 
 def _summed(logits: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Over logits [rows, tokens, words]. One tensor whole: a slice of it has a gradient as large."""
+    """Over logits [rows, tokens, words], whole: each slice would have a gradient as large."""
     return torch.nn.functional.cross_entropy(
         logits.flatten(0, 1).float(), right.flatten(), ignore_index=_NOT_ASKED, reduction="sum"
     )

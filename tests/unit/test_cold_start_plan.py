@@ -83,6 +83,13 @@ def test_a_first_iteration_on_many_rows_costs_less_than_a_quarter_of_plain_train
     assert first.batch_size == 8 or plan.data.size * first.epochs >= 120 * first.batch_size
 
 
+def test_no_version_without_a_parent_is_blended_with_one() -> None:
+    run = begun(prepared(3_700, ENTITIES))
+    plan = decided(recorded(run, Result(70)))
+    assert isinstance(plan, Iterate)
+    assert not any(recipe.strategy.blended for recipe in plan.recipes)
+
+
 @pytest.mark.parametrize("task", [NAMES, ENTITIES, FREE])
 def test_few_rows_are_all_learned_in_two_ways(task: Task) -> None:
     plan = first_plan(prepared(900, task), recipes=GRID)

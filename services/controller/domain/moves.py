@@ -97,7 +97,9 @@ class RecipeGrid:
         word that changed sides breaks it.
         """
         if behaviour(task).head is Head.WORDS:
-            return replace(self, blends=self.entity_blends, four_bit=False)
+            # Where there is no parent, none may come back when the same is asked again.
+            blends = self.entity_blends if self.blends else ()
+            return replace(self, blends=blends, four_bit=False)
         if task.form is None:
             return replace(self, four_bit=False)
         return replace(
