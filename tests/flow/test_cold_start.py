@@ -313,6 +313,10 @@ async def test_what_cannot_be_learned_is_refused_in_a_sentence(
     assert closed.outcome == "failed"
     assert sentence in closed.reason
     assert [event.reason for event in house.of(TaskRefused)] == [closed.reason]
+    # Where `pioneer runs` finds it.
+    [kept] = await house.documents.find("refused_tasks", {})
+    assert kept["state"]["run_id"] == closed.run_id
+    assert (kept["state"]["outcome"], kept["state"]["reason"]) == ("failed", closed.reason)
     assert house.of(IterationRequested) == []
     assert house.dead == []
 
