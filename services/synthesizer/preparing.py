@@ -175,7 +175,7 @@ def _name(ref: ArtifactRef | None) -> str:
 
 
 def _plain(rows: tuple[PlacedRow, ...]) -> list[Row]:
-    return [Row(row.id, row.text, row.target, row.rationale) for row in rows]
+    return [Row(row.id, row.text, row.target, row.rationale, row.place) for row in rows]
 
 
 def _manifest(

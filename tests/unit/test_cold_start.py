@@ -19,6 +19,7 @@ from services.controller.domain.run_log import run_log
 from services.controller.domain.states import Iterating
 from services.synthesizer.adapters.hugging_face import HuggingFaceCatalogue
 from services.synthesizer.domain.choices import choices
+from services.synthesizer.domain.exam import ExamSpec, hold_out
 from services.synthesizer.domain.families import base_of, decide_family
 from services.synthesizer.domain.first_set import compose_first
 from services.synthesizer.domain.seeds import (
@@ -42,7 +43,7 @@ from shared.domain.evaluation import Admitted, NotBetter
 from shared.domain.ids import derive_id
 from shared.domain.pipeline import DataSpec, Method
 from shared.domain.row_files import PlacedRow, kind_of, read_rows
-from shared.domain.rows import EvalPart, EvalRow, Role, Row, dump_rows
+from shared.domain.rows import EvalPart, EvalRow, Role, Row, TrainingRow, dump_rows, load_rows
 from shared.domain.tasks import Task, TaskKind
 from shared.domain.tested_answers import with_tests
 from shared.domain.written import WrittenRow
@@ -324,6 +325,16 @@ def test_free_answers_have_no_hard_rows_and_keep_their_reasoning() -> None:
     assert len(found.rows) == SPEC.size
     assert all(row.rationale == f"as {row.id}" for row in found.rows)
     assert {row.target for row in found.rows} == {"a", "b"}
+
+
+def test_a_row_keeps_the_place_where_a_person_mends_it() -> None:
+    placed = [replace(row, place=f"mail.jsonl:{at}") for at, row in enumerate(ROWS, 1)]
+    held = hold_out(placed, sort=str, spec=ExamSpec())
+    assert all(row.place for row in load_rows(dump_rows(held.material), Row))
+    told = {row.id: row.place for row in placed}
+    found = load_rows(dump_rows(composed(list(held.material)).rows), TrainingRow)
+    assert all(row.place == told[row.id] for row in found)
+    assert b"place" not in dump_rows(ROWS)
 
 
 def test_hard_rows_look_like_another_answer() -> None:
