@@ -7,12 +7,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
+from services.controller.domain.run import Run
+from services.controller.domain.run_log import run_log
 from shared.chat.ports import ChatCall
+from shared.cli.narrate import narrate
 from shared.domain.answer_form import AnswerForm, Scorer
 from shared.domain.near_duplicates import NearDuplicateIndex
 from shared.domain.pipeline import Method
 from shared.domain.rows import EvalRow, Row, TrainingRow, load_rows
+from shared.domain.survey import Measure, Surveyed
 from shared.domain.tasks import Task, TaskKind
 from shared.events import (
     CandidatesVerified,
@@ -161,6 +166,22 @@ async def test_a_repeated_submission_changes_nothing(house: House) -> None:
     await house.publish(event)
     assert len({e.id for e in house.of(ModelPromoted)}) == 1
     assert {e.outcome for e in house.of(RunClosed)} == {"promoted"}
+
+
+async def test_the_best_of_a_survey_is_the_target_and_the_log_says_so(house: House) -> None:
+    told = [("weak", 0.2), ("fair", 0.5)]
+    survey = tuple(Surveyed(name=n, measure=Measure.ACCURACY, score=s) for n, s in told)
+    closed = await started(house, lines(ROWS), survey=survey)
+    [prepared] = house.of(TaskPrepared)
+    assert (prepared.target, prepared.target_from) == (0.5, "the survey: fair, accuracy 0.5")
+    assert "the target is 0.5, from the survey: fair, accuracy 0.5" in narrate(prepared)
+    assert "reaches the target 0.5" in closed.reason
+    assert closed.iterations == 1
+    [entry] = await house.documents.find("runs", {})
+    log = run_log(TypeAdapter(Run).validate_python(entry["state"]))
+    assert "target 0.5, from the survey: fair, accuracy 0.5" in log
+    manifest = json.loads(house.artifacts.get_folder(prepared.material)["task.json"])
+    assert manifest["survey"][1] == {"name": "fair", "measure": "accuracy", "score": 0.5}
 
 
 async def test_a_target_out_of_reach_ends_in_the_best_there_is(house: House) -> None:

@@ -93,4 +93,5 @@ def begin(event: TaskPrepared, plan: Iterate, now: datetime) -> Run:
         state=asked(1, plan),
         material=event.rows,
         target=event.target,
+        target_from=event.target_from,
     )

@@ -30,7 +30,8 @@ from shared.events import CandidatesVerified, FailuresDiagnosed, PatternSummary,
 class Run:
     """A run as it is stored. ``id`` is derived from the diagnosis: a repeat finds the same run.
 
-    The run of a cold start has a submitted task for its diagnosis, and the ``target`` of that.
+    The run of a cold start has a submitted task for its diagnosis, and the ``target`` of that:
+    ``target_from`` says in words what it comes from.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Run:
     material: int = 0
     patterns: tuple[PatternSummary, ...] = ()
     target: float | None = None
+    target_from: str = ""
 
     @property
     def decision_due(self) -> bool:

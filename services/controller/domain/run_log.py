@@ -55,10 +55,11 @@ def _parent(run: Run) -> list[str]:
 
 
 def _cold(run: Run) -> list[str]:
+    origin = f", from {run.target_from}" if run.target_from else ""
     return [
         f"cold start from {run.deployed.version.base_model}: nothing is deployed",
         f"material {run.diagnosis.sha256[:8]} of {run.material} rows, "
-        f"locked set {run.evaluation_set.sha256[:8]}, target {run.target or 0:g}",
+        f"locked set {run.evaluation_set.sha256[:8]}, target {run.target or 0:g}{origin}",
     ]
 
 
