@@ -72,15 +72,17 @@ class Acquiring:
         else:
             found, name = self._file(event.rows, event.test), _name(event.rows)
             test_name = _name(event.test)
+        said = found.task
+        form = event.form or (said.form if said else None)
+        labels = event.labels or (said.labels if said else ())
         formed = kind_of(found.rows, name=name)
         kind = decide_family(event.description, asked=event.kind, rows=formed)
-        tested = event.form is not None and event.form.scorer is Scorer.PASSES
+        tested = form is not None and form.scorer is Scorer.PASSES
         rows = read_rows(found.rows, formed, name=name, tested=tested)
         test = read_rows(found.test, formed, name=test_name, tested=tested)
-        task = task_of([*rows, *test], kind, labels=event.labels, form=event.form)
-        base = base_of(kind, event.base_model)
-        source = event.data_set or name
-        return Acquired(task, base, rows, test, source=source, survey=event.survey)
+        task = task_of([*rows, *test], kind, labels=labels, form=form)
+        base, survey = base_of(kind, event.base_model), event.survey or found.survey
+        return Acquired(task, base, rows, test, source=event.data_set or name, survey=survey)
 
     async def _written(self, event: TaskSubmitted) -> Acquired:
         kind = decide_family(event.description, asked=event.kind, rows=None)

@@ -27,8 +27,9 @@ def start(
     data: Annotated[
         str | None,
         typer.Option(
-            help="JSONL file, folder with train.jsonl (and test.jsonl), or a Hugging Face data "
-            "set. Without it the services' chat model writes rows."
+            help="JSONL file, folder with train.jsonl (and test.jsonl), or the name of a data set "
+            "in PIONEER_CATALOGUE or at Hugging Face (owner/name:configuration). Without it the "
+            "services' chat model writes rows."
         ),
     ] = None,
     target: Annotated[

@@ -1,12 +1,10 @@
 """The files that a person gives ``pioneer start``: rows, the form of answers, a survey."""
 
-import json
 import re
 from pathlib import Path
-from typing import Any, cast
 
 from shared.adapters.artifacts import FsspecArtifacts
-from shared.adapters.writer_import import FORM, declared
+from shared.adapters.writer_import import FORM, declared_by
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.row_files import kind_of, read_rows
 from shared.domain.survey import Surveyed, read_survey
@@ -14,7 +12,8 @@ from shared.domain.tasks import Task
 from shared.errors import BadInput
 
 _TRAIN, _TEST, _SURVEY = "train.jsonl", "test.jsonl", "survey.json"
-_ON_THE_HUB = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+# A name in the catalogue, or owner/name:configuration of the hub.
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?(:[\w.+-]+)?")
 
 
 def located(
@@ -35,7 +34,7 @@ def located(
         test = path / _TEST
         stored = _stored(artifacts, test) if test.is_file() else None
         return _stored(artifacts, path / _TRAIN), stored, None
-    if not _ON_THE_HUB.fullmatch(data) or data.endswith(".jsonl"):
+    if not _NAME.fullmatch(data) or data.endswith(".jsonl"):
         raise BadInput(f"{data} is neither a file nor a folder: give one, or a data set's name")
     return None, None, data
 
@@ -43,34 +42,24 @@ def located(
 def declared_task(form: Path | None, data: str | None) -> Task | None:
     """What a file, or one beside the rows, says of written answers. Raises BadInput naming it."""
     file = form or _beside(data, FORM)
-    if file is None:
-        return None
-    try:
-        found = json.loads(_read(file))
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise BadInput(f'{file}: is no JSON object: write {{"form": {{…}}}} into it')
-    return declared(cast("dict[str, Any]", found), file)
+    return declared_by(file) if file else None
 
 
 def surveyed(survey: Path | None, data: str | None) -> tuple[Surveyed, ...]:
     """What others reached, by a file or one beside the rows. Raises BadInput naming the entry."""
     file = survey or _beside(data, _SURVEY)
-    return read_survey(_read(file), name=str(file)) if file else ()
+    if file is None:
+        return ()
+    try:
+        return read_survey(file.read_bytes(), name=str(file))
+    except OSError as error:
+        raise BadInput(f"{file}: {error.strerror}: give a file of JSON") from None
 
 
 def _beside(data: str | None, name: str) -> Path | None:
     """A file in the folder of rows, if there is one."""
     file = Path(data).expanduser() / name if data else None
     return file if file and file.is_file() else None
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{file}: {error.strerror}: give a file of JSON") from None
 
 
 def _stored(artifacts: FsspecArtifacts, file: Path) -> ArtifactRef:

@@ -215,6 +215,16 @@ async def test_a_test_part_is_what_is_measured(house: House) -> None:
     assert {row.text for row in exam} <= {row.text for row in test}
 
 
+async def test_a_name_in_the_catalogue_is_a_data_set(tmp_path: Path) -> None:
+    folder = tmp_path / "sets" / "mail"
+    folder.mkdir(parents=True)
+    (folder / "train.jsonl").write_text("\n".join(map(json.dumps, lines(ROWS))))
+    async with built_house(tmp_path, catalogue=tmp_path / "sets") as house:
+        closed = await started(house, None, data_set="mail")
+        assert closed.outcome == "promoted", closed.reason
+        assert house.of(TaskPrepared)[0].source == "mail"
+
+
 async def test_entities_start_cold_too(house: House) -> None:
     words = ("Ada", "Bert", "Cleo", "Dora", "Emil", "Fritz", "Gerda", "Hugo")
     places = ("Rome", "Oslo", "Bonn", "Kyiv", "Lima", "Paris", "Turin", "Delhi")

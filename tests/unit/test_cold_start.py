@@ -495,10 +495,10 @@ def named(*names: str) -> Any:
 
 
 def hub(monkeypatch: pytest.MonkeyPatch, parts: Any) -> HuggingFaceCatalogue:
-    def load_dataset(name: str) -> Any:
+    def load_dataset(name: str, config: str = "") -> Any:
         if isinstance(parts, Exception):
             raise parts
-        return parts
+        return parts[config] if config else parts
 
     module = SimpleNamespace(load_dataset=load_dataset)
     monkeypatch.setitem(__import__("sys").modules, "datasets", module)
@@ -510,6 +510,18 @@ def test_a_data_set_of_the_hub_becomes_rows(monkeypatch: pytest.MonkeyPatch) -> 
     found = hub(monkeypatch, {"train": train}).load("sms_spam")
     assert found.rows == b'{"text": "win now", "label": "spam"}\n'
     assert found.test == b""
+
+
+def test_a_data_set_of_several_configurations_is_named_with_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    train = Part([{"text": "win", "label": "spam"}], {"text": None, "label": None})
+    found = hub(monkeypatch, {"plus": {"train": train}}).load("owner/set:plus")
+    assert found.rows == b'{"text": "win", "label": "spam"}\n'
+    missing = ValueError("Config name is missing.\nPlease pick one: ['plus', 'small']")
+    with pytest.raises(BadInput, match=r"missing\. Please pick one: .'plus', 'small'.") as refused:
+        hub(monkeypatch, missing).load("owner/set")
+    assert "(owner/name:configuration)" in str(refused.value)
 
 
 def test_what_a_prompt_speaks_of_goes_below_it(monkeypatch: pytest.MonkeyPatch) -> None:

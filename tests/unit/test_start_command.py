@@ -39,6 +39,8 @@ def test_a_folder_has_a_train_and_perhaps_a_test_part(
 
 def test_a_name_is_left_to_the_services(artifacts: FsspecArtifacts) -> None:
     assert located(artifacts, "ucirvine/sms_spam") == (None, None, "ucirvine/sms_spam")
+    assert located(artifacts, "owner/set:sample-10BT") == (None, None, "owner/set:sample-10BT")
+    assert located(artifacts, "clinc150") == (None, None, "clinc150")
     assert located(artifacts, None) == (None, None, None)
 
 
@@ -48,6 +50,8 @@ def test_a_name_is_left_to_the_services(artifacts: FsspecArtifacts) -> None:
         ("./missing.jsonl", "neither a file nor a folder"),
         ("missing.jsonl", "neither a file nor a folder"),
         ("a/b/c", "neither a file nor a folder"),
+        ("a/b:", "neither a file nor a folder"),
+        ("a:b/c", "neither a file nor a folder"),
     ],
 )
 def test_what_is_nowhere_is_said(data: str, sentence: str, artifacts: FsspecArtifacts) -> None:
