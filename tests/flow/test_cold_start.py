@@ -177,9 +177,7 @@ async def test_the_best_of_a_survey_is_the_target_and_the_log_says_so(house: Hou
     assert "the target is 0.5, from the survey: fair, accuracy 0.5" in narrate(prepared)
     assert "reaches the target 0.5" in closed.reason
     assert closed.iterations == 1
-    [entry] = await house.documents.find("runs", {})
-    log = run_log(TypeAdapter(Run).validate_python(entry["state"]))
-    assert "target 0.5, from the survey: fair, accuracy 0.5" in log
+    assert "target 0.5, from the survey: fair, accuracy 0.5" in await told_of(house)
     manifest = json.loads(house.artifacts.get_folder(prepared.material)["task.json"])
     assert manifest["survey"][1] == {"name": "fair", "measure": "accuracy", "score": 0.5}
 
@@ -223,6 +221,22 @@ async def test_a_name_in_the_catalogue_is_a_data_set(tmp_path: Path) -> None:
         closed = await started(house, None, data_set="mail")
         assert closed.outcome == "promoted", closed.reason
         assert house.of(TaskPrepared)[0].source == "mail"
+
+
+async def test_the_log_of_a_run_tells_the_price_that_its_controller_was_given(
+    tmp_path: Path,
+) -> None:
+    async with built_house(tmp_path, hour_price=2.5) as house:
+        await started(house, lines(ROWS))
+        told = await told_of(house)
+        assert ", which cost " in told
+        assert " at 2.5 an hour" in told
+
+
+async def told_of(house: House) -> str:
+    """The log of the only run."""
+    [entry] = await house.documents.find("runs", {})
+    return run_log(TypeAdapter(Run).validate_python(entry["state"]))
 
 
 async def test_entities_start_cold_too(house: House) -> None:

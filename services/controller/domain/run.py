@@ -31,7 +31,8 @@ class Run:
     """A run as it is stored. ``id`` is derived from the diagnosis: a repeat finds the same run.
 
     The run of a cold start has a submitted task for its diagnosis, and the ``target`` of that:
-    ``target_from`` says in words what it comes from.
+    ``target_from`` says in words what it comes from. ``hour_price``: what an hour of models cost
+    when it began, so that whoever reads it later needs no settings of the controller.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Run:
     patterns: tuple[PatternSummary, ...] = ()
     target: float | None = None
     target_from: str = ""
+    hour_price: float = 0.0
 
     @property
     def decision_due(self) -> bool:
