@@ -17,6 +17,7 @@ from services.controller.domain.states import (
     NotTrained,
     Promoted,
     State,
+    asked,
 )
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
@@ -31,8 +32,8 @@ class Run:
     """A run as it is stored. ``id`` is derived from the diagnosis: a repeat finds the same run.
 
     The run of a cold start has a submitted task for its diagnosis, and the ``target`` of that:
-    ``target_from`` says in words what it comes from. ``hour_price``: what an hour of models cost
-    when it began, so that whoever reads it later needs no settings of the controller.
+    ``target_from`` says what it comes from. ``hour_price`` is that of its beginning: whoever reads
+    the run may not have the controller's settings.
     """
 
     id: str
@@ -196,11 +197,4 @@ def _new(
         remedies=event.remedies,
         material=event.material,
         patterns=event.patterns,
-    )
-
-
-def asked(iteration: int, plan: Iterate) -> Iterating:
-    """The state of a run whose iteration is to be done as planned."""
-    return Iterating(
-        iteration, plan.data, plan.recipes, plan.move, plan.reason, plan.origins, plan.twins
     )
