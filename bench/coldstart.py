@@ -39,7 +39,7 @@ from services.controller.domain.moves import RecipeGrid
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.adapters.kafka import publishing
 from shared.adapters.kafka_reader import LOOP_TOPICS, reading_topics
-from shared.cli.start import located
+from shared.cli.task_files import located
 from shared.domain.ids import derive_id
 from shared.domain.rows import Row, dump_rows
 from shared.errors import PermanentError, PioneerError

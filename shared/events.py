@@ -17,6 +17,7 @@ from shared.domain.ids import derive_id
 from shared.domain.lineage import DeployedModel
 from shared.domain.patterns import Character, Remedy, RootCause, Standing
 from shared.domain.pipeline import DataSpec, Recipe
+from shared.domain.survey import MOST, Surveyed
 from shared.domain.tasks import Task
 from shared.domain.traces import Verdict
 
@@ -103,7 +104,8 @@ class TaskSubmitted(Event):
     ``rows`` and ``test`` are files of JSON lines as their owner wrote them, ``data_set`` is a name
     in the catalogue; without either a chat model writes the rows. ``labels`` are the only ones
     there are, where given; ``kind`` is decided from rows and description, where it is not, and
-    ``base_model`` by the kind. ``form``: how written answers are asked for and scored.
+    ``base_model`` by the kind. ``form``: how written answers are asked for and scored. ``survey``:
+    what others reached, the best of which is the ``target`` where none is given.
     """
 
     topic: ClassVar[str] = "task.submitted"
@@ -116,6 +118,7 @@ class TaskSubmitted(Event):
     kind: str | None = Field(default=None, max_length=100)
     form: AnswerForm | None = None
     target: float | None = Field(default=None, gt=0, le=1)
+    survey: tuple[Surveyed, ...] = Field(default=(), max_length=MOST)
 
     @property
     def run_id(self) -> str:
@@ -154,7 +157,8 @@ class TaskPrepared(Event):
 
     ``material`` is a folder: ``rows.jsonl`` and ``task.json``. ``evaluation_set`` was built before
     anything else and is never learned from; its ``parts`` are counted by name. ``baseline`` is the
-    share of it that a model of word counts has right, ``target`` what shall be reached.
+    share of it that a model of word counts has right, ``target`` what shall be reached, and
+    ``target_from`` in words what that comes from.
     """
 
     topic: ClassVar[str] = "task.prepared"
@@ -170,6 +174,7 @@ class TaskPrepared(Event):
     source: str
     baseline: float
     target: float = Field(gt=0, le=1)
+    target_from: str = ""
 
 
 class TaskRefused(Event):

@@ -93,6 +93,7 @@ class Runs:
                 recipes=self._recipes,
             )
             run = run_domain.begin(event, parent, plan, now)
+        run = replace(run, hour_price=self._budget.hour_price)
         match run.state:
             case Iterating():
                 await self._runs.create(run.id, run, [iteration_requested(run, run.state)])
@@ -116,6 +117,7 @@ class Runs:
             return f"run {holder} is active for model {event.model!r}: wait for its end"
         plan = cold_start.first_plan(event, recipes=self._recipes)
         run = cold_start.begin(event, plan, self._clock())
+        run = replace(run, hour_price=self._budget.hour_price)
         if isinstance(run.state, Iterating):
             await self._runs.create(run.id, run, [iteration_requested(run, run.state)])
         return None

@@ -6,6 +6,7 @@ from functools import partial
 from faststream.asgi import AsgiFastStream
 
 from services.synthesizer.adapters.hugging_face import HuggingFaceCatalogue
+from services.synthesizer.adapters.local_catalogue import LocalCatalogue
 from services.synthesizer.domain.exam import ExamSpec
 from services.synthesizer.handlers import SynthesizerHandlers, WritingPolicy
 from services.synthesizer.ports import Catalogue
@@ -42,7 +43,7 @@ def wire(
     """Connect handlers to topics; the synthesizer has no loops of its own."""
     preparing = Preparing(
         parts.artifacts,
-        catalogue or HuggingFaceCatalogue(),
+        catalogue or _catalogue(settings),
         PreparingPolicy(
             ExamSpec(most=settings.exam_rows),
             SeedingPolicy(settings.seed_rows),
@@ -62,3 +63,8 @@ def wire(
     on(TaskSubmitted, TaskHandlers(parts.publisher, preparing).on_task_submitted)
     on(IterationRequested, handlers.on_iteration)
     return []
+
+
+def _catalogue(settings: SynthesizerSettings) -> Catalogue:
+    hub = HuggingFaceCatalogue()
+    return LocalCatalogue(settings.catalogue, hub) if settings.catalogue else hub

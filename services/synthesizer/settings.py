@@ -1,15 +1,16 @@
 """Settings of the synthesizer."""
 
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from shared.chat.settings import ChatSettings
 from shared.settings import ServiceSettings
 
 
 class SynthesizerSettings(ChatSettings, ServiceSettings):
-    """What a chat model may write; what to compose comes with each iteration."""
+    """What a chat model may write, and where data sets are; what to compose comes with events."""
 
     written_share: Annotated[float, Field(ge=0, le=0.5)] = Field(
         default=0.1,
@@ -34,3 +35,21 @@ class SynthesizerSettings(ChatSettings, ServiceSettings):
         default=24,
         description="Rows of each label that the chat model writes for a task without data.",
     )
+    catalogue: Path | None = Field(
+        default=None,
+        description="Folder of data sets by name, each a folder with train.jsonl and maybe "
+        "test.jsonl, task.json and survey.json. A name is looked for there, then at Hugging Face.",
+    )
+
+    @field_validator("catalogue", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        # compose hands over a variable that is not set as an empty text, and "" is a path too.
+        return value or None
+
+    @field_validator("catalogue")
+    @classmethod
+    def _is_a_folder(cls, value: Path | None) -> Path | None:
+        if value is None or value.expanduser().is_dir():
+            return value.expanduser() if value else None
+        raise ValueError(f"{value} is no folder")

@@ -1,9 +1,10 @@
 """Causal language models from elsewhere: the task they declare, and whether they can be asked."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -18,6 +19,19 @@ FORM = "task.json"
 _TEMPLATE_FILES = {"chat_template.jinja", "chat_template.json"}
 
 _TASK = TypeAdapter(Task)
+
+
+def declared_by(file: Path) -> Task:
+    """The task that a file declares. Raises BadInput naming it."""
+    try:
+        found = json.loads(file.read_bytes())
+    except OSError as error:
+        raise BadInput(f"{file}: {error.strerror}: give a file of JSON") from None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise BadInput(f'{file}: is no JSON object: write {{"form": {{…}}}} into it')
+    return declared(cast("dict[str, Any]", found), file)
 
 
 def declared(told: Mapping[str, Any], place: Path) -> Task:

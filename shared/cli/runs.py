@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import TypeAdapter
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from shared.cli.environment import reading
@@ -24,9 +25,8 @@ def list_runs(
     model: Annotated[str | None, typer.Option(help="Only runs of this model.")] = None,
 ) -> None:
     """All runs, newest first."""
-    runs = [d["state"] for d in asyncio.run(_runs())]
     table = Table("run", "model", "started", "state", "iterations", "reason")
-    for run in sorted(runs, key=lambda r: r["started_at"], reverse=True):
+    for run in sorted(asyncio.run(_runs()), key=lambda r: r["started_at"], reverse=True):
         if model in (None, run["model"]):
             state = run["state"]
             table.add_row(
@@ -35,7 +35,7 @@ def list_runs(
                 run["started_at"],
                 state["kind"],
                 str(len(run["iterations"])),
-                state["reason"],
+                escape(state["reason"]),
             )
     console.print(table)
 
@@ -52,15 +52,14 @@ def show(
 ) -> None:
     """One run: what each iteration changed, and what the gate said of each candidate."""
     run = _one(run_id)
-    if log:
+    if log and not run.get("never_begun"):
         from services.controller.domain.run_log import run_log
 
         typer.echo(run_log(_read(run)), nl=False)
         return
     state = run["state"]
-    console.print(
-        f"run {run['id']} of {run['model']}: [bold]{state['kind']}[/bold], {state['reason']}"
-    )
+    reason = escape(state["reason"])
+    console.print(f"run {run['id']} of {run['model']}: [bold]{state['kind']}[/bold], {reason}")
     if run.get("remedies"):
         console.print(_remedies(run["remedies"]))
     for iteration in run["iterations"]:
@@ -89,13 +88,15 @@ def graph(
     from shared.cli.run_graph import draw
 
     run = _one(run_id)
+    if run.get("never_begun"):
+        raise UnknownThing(f"run {run['id']} never began, there is nothing to draw: see its reason")
     to = to or Path(f"run-{run['id'][:8]}.svg")
     to.write_text(draw(_read(run)), encoding="utf-8")
     typer.echo(str(to))
 
 
 def _one(run_id: str) -> dict[str, Any]:
-    found = [d["state"] for d in asyncio.run(_runs()) if d["_id"].startswith(run_id)]
+    found = [run for run in asyncio.run(_runs()) if run["id"].startswith(run_id)]
     if len(found) != 1:
         raise UnknownThing(f"{len(found)} runs begin with {run_id!r}: see pioneer runs list")
     return found[0]
@@ -116,5 +117,21 @@ def _remedies(remedies: list[dict[str, Any]]) -> Table:
 
 
 async def _runs() -> list[dict[str, Any]]:
+    """Every run, those of refused tasks too: a person asks for them by the same id."""
     async with reading() as documents:
-        return await documents.find("runs", {})
+        begun = [found["state"] for found in await documents.find("runs", {})]
+        refused = [found["state"] for found in await documents.find("refused_tasks", {})]
+    known = {run["id"] for run in begun}
+    return begun + [_as_run(one) for one in refused if one["run_id"] not in known]
+
+
+def _as_run(refusal: dict[str, Any]) -> dict[str, Any]:
+    """A task whose run never began, as far as a run can be shown of it."""
+    return {
+        "id": refusal["run_id"],
+        "model": refusal["model"],
+        "started_at": refusal["at"],
+        "state": {"kind": refusal["outcome"], "reason": refusal["reason"]},
+        "iterations": (),
+        "never_begun": True,
+    }

@@ -1,10 +1,8 @@
 """``pioneer start``: a task in a sentence, from which a first version is trained."""
 
 import asyncio
-import json
-import re
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated
 from uuid import uuid4
 
 import typer
@@ -13,17 +11,11 @@ from pydantic import ValidationError
 from shared.adapters.artifacts import FsspecArtifacts
 from shared.adapters.kafka import publishing
 from shared.adapters.kafka_reader import TopicReader, reading_topics
-from shared.adapters.writer_import import FORM, declared
 from shared.cli.environment import client_settings
 from shared.cli.narrate import narrate
-from shared.domain.artifacts import ArtifactRef
-from shared.domain.row_files import kind_of, read_rows
-from shared.domain.tasks import Task
+from shared.cli.task_files import declared_task, located, surveyed
 from shared.errors import BadInput, PermanentError
 from shared.events import Event, RunClosed, TaskPrepared, TaskRefused, TaskSubmitted
-
-_TRAIN, _TEST = "train.jsonl", "test.jsonl"
-_ON_THE_HUB = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
 def start(
@@ -35,13 +27,24 @@ def start(
     data: Annotated[
         str | None,
         typer.Option(
-            help="JSONL file, folder with train.jsonl (and test.jsonl), or a Hugging Face data "
-            "set. Without it the services' chat model writes rows."
+            help="JSONL file, folder with train.jsonl (and test.jsonl), or the name of a data set "
+            "in PIONEER_CATALOGUE or at Hugging Face (owner/name:configuration). Without it the "
+            "services' chat model writes rows."
         ),
     ] = None,
     target: Annotated[
         float | None,
-        typer.Option(help="Share of the locked set that shall be right; else from the data."),
+        typer.Option(
+            help="Share of the locked set that shall be right; else the best of a survey, else "
+            "from the data."
+        ),
+    ] = None,
+    survey: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON of what others reached, each with name, measure and score; else survey.json "
+            "in the folder of rows."
+        ),
     ] = None,
     base_model: Annotated[
         str | None,
@@ -85,6 +88,7 @@ def start(
             kind=family,
             form=said.form if said else None,
             target=target,
+            survey=surveyed(survey, data),
         )
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
@@ -100,53 +104,6 @@ def start(
             raise PermanentError(reason)
         case _:
             pass
-
-
-def located(
-    artifacts: FsspecArtifacts, data: str | None
-) -> tuple[ArtifactRef | None, ArtifactRef | None, str | None]:
-    """(rows, test rows, data set): files are stored as they are, a name is left to the services.
-
-    Raises BadInput naming the row that does not fit, or what is missing.
-    """
-    if data is None:
-        return None, None, None
-    path = Path(data).expanduser()
-    if path.is_file():
-        return _stored(artifacts, path), None, None
-    if path.is_dir():
-        if not (path / _TRAIN).is_file():
-            raise BadInput(f"{path} has no {_TRAIN}: put the rows to learn into it")
-        test = path / _TEST
-        stored = _stored(artifacts, test) if test.is_file() else None
-        return _stored(artifacts, path / _TRAIN), stored, None
-    if not _ON_THE_HUB.fullmatch(data) or data.endswith(".jsonl"):
-        raise BadInput(f"{data} is neither a file nor a folder: give one, or a data set's name")
-    return None, None, data
-
-
-def declared_task(form: Path | None, data: str | None) -> Task | None:
-    """What a file, or one beside the rows, says of written answers. Raises BadInput naming it."""
-    beside = Path(data or "").expanduser() / FORM
-    file = form or (beside if data and beside.is_file() else None)
-    if file is None:
-        return None
-    try:
-        found = json.loads(file.read_bytes())
-    except OSError as error:
-        raise BadInput(f"{file}: {error.strerror}: give a file of JSON") from None
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise BadInput(f'{file}: is no JSON object: write {{"form": {{…}}}} into it')
-    return declared(cast("dict[str, Any]", found), file)
-
-
-def _stored(artifacts: FsspecArtifacts, file: Path) -> ArtifactRef:
-    data = file.read_bytes()
-    # Read here too: whoever asks hears at once of a row that does not fit.
-    read_rows(data, kind_of(data, name=str(file)), name=str(file))
-    return artifacts.put(data, name=file.name)
 
 
 async def _answered(event: TaskSubmitted, seconds: float) -> Event | None:

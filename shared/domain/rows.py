@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
@@ -23,13 +23,15 @@ class Role(StrEnum):
 class Row:
     """An input and its right output; ``id`` is the trace it came from.
 
-    ``rationale`` is the reasoning that leads to the output, where somebody wrote it.
+    ``rationale`` is the reasoning that leads to the output, where somebody wrote it. ``place``:
+    file:line of a row that a person gave, for when it must be mended.
     """
 
     id: str
     text: str
     target: str
     rationale: str = ""
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class TrainingRow:
     source: str
     reason: str
     rationale: str = ""
+    place: str = field(default="", compare=False)
 
 
 # The source of a noisy form of another training row.
@@ -119,6 +122,7 @@ def guarded(rows: Iterable[EvalRow]) -> list[EvalRow]:
     return [row for row in rows if row.guarded]
 
 
+_MAY_LACK = ("rationale", "place")
 AnyRow = TypeVar("AnyRow", Row, FailureRow, TrainingRow, LearnedRow, EvalRow)
 
 
@@ -130,8 +134,8 @@ def dump_rows(rows: Iterable[AnyRow]) -> bytes:
 
 
 def _told(row: AnyRow) -> dict[str, object]:
-    # Left out where there is none: a set from before rationales keeps its digest.
-    return {k: v for k, v in asdict(row).items() if k != "rationale" or v}
+    # Left out where there is none: a set from before there were any keeps its digest.
+    return {k: v for k, v in asdict(row).items() if k not in _MAY_LACK or v}
 
 
 def load_rows(data: bytes, kind: type[AnyRow]) -> list[AnyRow]:

@@ -66,7 +66,7 @@ class Chat:
         if len(ids) > self.form.answer_tokens:
             raise BadInput(
                 f"its answer has {len(ids)} tokens, but answer_tokens={self.form.answer_tokens}: "
-                "shorten the answer, or let the task's form allow longer ones"
+                "shorten the answer, leave the row out, or raise answer_tokens in task.json"
             )
         return [*ids, self.end]
 

@@ -199,4 +199,4 @@ def _tags(row: Row, task: Task) -> tuple[str, ...]:
 
 def _check(row: Row, task: Task) -> None:
     if objection := behaviour(task).objection(str(row.target), task, row.text):
-        raise BadInput(f"row {row.id!r}: {objection}")
+        raise BadInput(f"{row.named}: {objection}")

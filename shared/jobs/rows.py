@@ -9,18 +9,29 @@ from shared.domain.artifacts import ArtifactRef
 from shared.errors import BadInput
 from shared.ports import ArtifactStore
 
+# Characters by which a text is known again.
+_SHOWN = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row; ``target`` is None where the file has none: probes have not.
 
-    ``rationale`` is empty where nobody wrote the reasoning down.
+    ``rationale`` is empty where nobody wrote the reasoning down, ``place`` where the row came from
+    no file.
     """
 
     id: str
     text: str
     target: str | None = None
     rationale: str = ""
+    place: str = ""
+
+    @property
+    def named(self) -> str:
+        """The row as a person finds it: an id is derived, and stands in nobody's file."""
+        begins = f"{self.text[:_SHOWN]!r}{'…' if len(self.text) > _SHOWN else ''}"
+        return f"row {self.id!r}{f' of {self.place}' if self.place else ''} ({begins})"
 
 
 def read_rows(artifacts: ArtifactStore, ref: ArtifactRef, *, keys: Sequence[str]) -> list[Row]:
@@ -44,9 +55,9 @@ def told_of_cut(rows: Sequence[Row], cut: Mapping[int, int], max_tokens: int) ->
         return ""
     longest = max(cut, key=lambda at: cut[at])
     return (
-        f"{len(cut)} of {len(rows)} texts are longer than the {max_tokens} tokens that are read "
-        f"(row {rows[longest].id!r} has {cut[longest]}): only their beginning is learned, and "
-        "only that is read in production; shorten them, or put first what decides the answer"
+        f"{len(cut)} of {len(rows)} texts are longer than the {max_tokens} tokens that are read; "
+        f"{rows[longest].named} has {cut[longest]}: only their beginning is learned, and only that "
+        "is read in production; shorten them, or put first what decides the answer"
     )
 
 
@@ -64,4 +75,5 @@ def _row(line: str, place: str, keys: Sequence[str]) -> Row:
         values["text"],
         target if isinstance(target, str) else None,
         found.get("rationale") or "",
+        found.get("place") or "",
     )

@@ -126,12 +126,12 @@ def pad_of(tokenizer: Any, chat: Chat) -> int:
 def _answer(row: Row, task: Task, recipe: Recipe, chat: Chat) -> list[int]:
     target = str(row.target)
     if objection := behaviour(task).objection(target, task, row.text):
-        raise BadInput(f"row {row.id!r}: {objection}")
+        raise BadInput(f"{row.named}: {objection}")
     try:
         told = taught(target, chat.form)
         return chat.answer(worded(told, row.rationale, recipe.strategy.supervision))
     except BadInput as error:
-        raise BadInput(f"row {row.id!r}: {error}") from None
+        raise BadInput(f"{row.named}: {error}") from None
 
 
 def _summed(logits: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

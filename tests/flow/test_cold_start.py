@@ -7,12 +7,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
+from services.controller.domain.run import Run
+from services.controller.domain.run_log import run_log
 from shared.chat.ports import ChatCall
+from shared.cli.narrate import narrate
 from shared.domain.answer_form import AnswerForm, Scorer
 from shared.domain.near_duplicates import NearDuplicateIndex
 from shared.domain.pipeline import Method
 from shared.domain.rows import EvalRow, Row, TrainingRow, load_rows
+from shared.domain.survey import Measure, Surveyed
 from shared.domain.tasks import Task, TaskKind
 from shared.events import (
     CandidatesVerified,
@@ -163,6 +168,20 @@ async def test_a_repeated_submission_changes_nothing(house: House) -> None:
     assert {e.outcome for e in house.of(RunClosed)} == {"promoted"}
 
 
+async def test_the_best_of_a_survey_is_the_target_and_the_log_says_so(house: House) -> None:
+    told = [("weak", 0.2), ("fair", 0.5)]
+    survey = tuple(Surveyed(name=n, measure=Measure.ACCURACY, score=s) for n, s in told)
+    closed = await started(house, lines(ROWS), survey=survey)
+    [prepared] = house.of(TaskPrepared)
+    assert (prepared.target, prepared.target_from) == (0.5, "the survey: fair, accuracy 0.5")
+    assert "the target is 0.5, from the survey: fair, accuracy 0.5" in narrate(prepared)
+    assert "reaches the target 0.5" in closed.reason
+    assert closed.iterations == 1
+    assert "target 0.5, from the survey: fair, accuracy 0.5" in await told_of(house)
+    manifest = json.loads(house.artifacts.get_folder(prepared.material)["task.json"])
+    assert manifest["survey"][1] == {"name": "fair", "measure": "accuracy", "score": 0.5}
+
+
 async def test_a_target_out_of_reach_ends_in_the_best_there_is(house: House) -> None:
     """What never reaches it is promoted all the same, once the iterations are used."""
     rows = lines(ROWS)
@@ -192,6 +211,32 @@ async def test_a_test_part_is_what_is_measured(house: House) -> None:
     assert closed.outcome == "promoted"
     exam = load_rows(house.artifacts.get(house.of(TaskPrepared)[0].evaluation_set), EvalRow)
     assert {row.text for row in exam} <= {row.text for row in test}
+
+
+async def test_a_name_in_the_catalogue_is_a_data_set(tmp_path: Path) -> None:
+    folder = tmp_path / "sets" / "mail"
+    folder.mkdir(parents=True)
+    (folder / "train.jsonl").write_text("\n".join(map(json.dumps, lines(ROWS))))
+    async with built_house(tmp_path, catalogue=tmp_path / "sets") as house:
+        closed = await started(house, None, data_set="mail")
+        assert closed.outcome == "promoted", closed.reason
+        assert house.of(TaskPrepared)[0].source == "mail"
+
+
+async def test_the_log_of_a_run_tells_the_price_that_its_controller_was_given(
+    tmp_path: Path,
+) -> None:
+    async with built_house(tmp_path, hour_price=2.5) as house:
+        await started(house, lines(ROWS))
+        told = await told_of(house)
+        assert ", which cost " in told
+        assert " at 2.5 an hour" in told
+
+
+async def told_of(house: House) -> str:
+    """The log of the only run."""
+    [entry] = await house.documents.find("runs", {})
+    return run_log(TypeAdapter(Run).validate_python(entry["state"]))
 
 
 async def test_entities_start_cold_too(house: House) -> None:
@@ -313,6 +358,10 @@ async def test_what_cannot_be_learned_is_refused_in_a_sentence(
     assert closed.outcome == "failed"
     assert sentence in closed.reason
     assert [event.reason for event in house.of(TaskRefused)] == [closed.reason]
+    # Where `pioneer runs` finds it.
+    [kept] = await house.documents.find("refused_tasks", {})
+    assert kept["state"]["run_id"] == closed.run_id
+    assert (kept["state"]["outcome"], kept["state"]["reason"]) == ("failed", closed.reason)
     assert house.of(IterationRequested) == []
     assert house.dead == []
 

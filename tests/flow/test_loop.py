@@ -1,6 +1,7 @@
 """From failures to a promotion, through all five rooms, in seconds."""
 
 import json
+from pathlib import Path
 
 from pydantic import TypeAdapter
 
@@ -20,7 +21,7 @@ from shared.events import (
     TrainingProgressed,
     TrainingSetSynthesized,
 )
-from tests.flow.conftest import MODEL, House
+from tests.flow.conftest import MODEL, House, built_house
 from tests.flow.rows import LABELS, rows_of
 
 KNOWN = rows_of(0, 12)
@@ -88,6 +89,15 @@ async def test_the_second_version_is_held_to_the_first_ones_set(house: House) ->
     request = house.of(IterationRequested)[0]
     assert request.deployed.earlier_evaluations == ()
     assert promoted.deployed.earlier_evaluations == (request.evaluation_set,)
+
+
+async def test_the_log_tells_the_price_that_the_controller_was_given(tmp_path: Path) -> None:
+    async with built_house(tmp_path, hour_price=2.5) as house:
+        await improve(house)
+        [document] = await house.documents.find("runs", {})
+    told = run_log(TypeAdapter(Run).validate_python(document["state"]))
+    assert ", which cost " in told
+    assert " at 2.5 an hour" in told
 
 
 async def test_the_log_names_what_fixed_each_pattern(house: House) -> None:

@@ -19,6 +19,7 @@ from services.controller.domain.run_log import run_log
 from services.controller.domain.states import Iterating
 from services.synthesizer.adapters.hugging_face import HuggingFaceCatalogue
 from services.synthesizer.domain.choices import choices
+from services.synthesizer.domain.exam import ExamSpec, hold_out
 from services.synthesizer.domain.families import base_of, decide_family
 from services.synthesizer.domain.first_set import compose_first
 from services.synthesizer.domain.seeds import (
@@ -42,7 +43,7 @@ from shared.domain.evaluation import Admitted, NotBetter
 from shared.domain.ids import derive_id
 from shared.domain.pipeline import DataSpec, Method
 from shared.domain.row_files import PlacedRow, kind_of, read_rows
-from shared.domain.rows import EvalPart, EvalRow, Role, Row, dump_rows
+from shared.domain.rows import EvalPart, EvalRow, Role, Row, TrainingRow, dump_rows, load_rows
 from shared.domain.tasks import Task, TaskKind
 from shared.domain.tested_answers import with_tests
 from shared.domain.written import WrittenRow
@@ -326,6 +327,16 @@ def test_free_answers_have_no_hard_rows_and_keep_their_reasoning() -> None:
     assert {row.target for row in found.rows} == {"a", "b"}
 
 
+def test_a_row_keeps_the_place_where_a_person_mends_it() -> None:
+    placed = [replace(row, place=f"mail.jsonl:{at}") for at, row in enumerate(ROWS, 1)]
+    held = hold_out(placed, sort=str, spec=ExamSpec())
+    assert all(row.place for row in load_rows(dump_rows(held.material), Row))
+    told = {row.id: row.place for row in placed}
+    found = load_rows(dump_rows(composed(list(held.material)).rows), TrainingRow)
+    assert all(row.place == told[row.id] for row in found)
+    assert b"place" not in dump_rows(ROWS)
+
+
 def test_hard_rows_look_like_another_answer() -> None:
     near = [Row("near", "wire money av1x1 aw1y1 unless", "b")]
     found = composed(
@@ -484,10 +495,10 @@ def named(*names: str) -> Any:
 
 
 def hub(monkeypatch: pytest.MonkeyPatch, parts: Any) -> HuggingFaceCatalogue:
-    def load_dataset(name: str) -> Any:
+    def load_dataset(name: str, config: str = "") -> Any:
         if isinstance(parts, Exception):
             raise parts
-        return parts
+        return parts[config] if config else parts
 
     module = SimpleNamespace(load_dataset=load_dataset)
     monkeypatch.setitem(__import__("sys").modules, "datasets", module)
@@ -499,6 +510,18 @@ def test_a_data_set_of_the_hub_becomes_rows(monkeypatch: pytest.MonkeyPatch) -> 
     found = hub(monkeypatch, {"train": train}).load("sms_spam")
     assert found.rows == b'{"text": "win now", "label": "spam"}\n'
     assert found.test == b""
+
+
+def test_a_data_set_of_several_configurations_is_named_with_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    train = Part([{"text": "win", "label": "spam"}], {"text": None, "label": None})
+    found = hub(monkeypatch, {"plus": {"train": train}}).load("owner/set:plus")
+    assert found.rows == b'{"text": "win", "label": "spam"}\n'
+    missing = ValueError("Config name is missing.\nPlease pick one: ['plus', 'small']")
+    with pytest.raises(BadInput, match=r"missing\. Please pick one: .'plus', 'small'.") as refused:
+        hub(monkeypatch, missing).load("owner/set")
+    assert "(owner/name:configuration)" in str(refused.value)
 
 
 def test_what_a_prompt_speaks_of_goes_below_it(monkeypatch: pytest.MonkeyPatch) -> None:

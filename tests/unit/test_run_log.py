@@ -136,6 +136,17 @@ def test_a_run_under_way_names_what_is_trained_now() -> None:
     assert f"iteration 5 is under way, fuse: {plan.reason}" in run_log(iterated(run, plan))
 
 
+def test_what_a_run_used_has_its_price_where_there_is_one() -> None:
+    run = ended(a_told_run())
+    seconds = sum(outcome.gpu_seconds for outcome in run.iterations)
+    assert seconds > 0
+    used = f"used: 4 trainings, {seconds:.0f} s of models"
+    assert used in run_log(run).splitlines()
+    cheap, dear = (run_log(replace(run, hour_price=price)) for price in (0.5, 3.6e6))
+    assert f"{used}, which cost {seconds / 7200:.3g} at 0.5 an hour" in cheap.splitlines()
+    assert f"{used}, which cost {seconds * 1000:.2f} at 3.6e+06 an hour" in dear.splitlines()
+
+
 def test_the_picture_has_a_box_for_each_training_and_a_line_for_each_origin() -> None:
     run, plan = planned(*STUCK)
     run = recorded(iterated(run, plan), Result(90), Result(70, broken=9))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.artifacts import FsspecArtifacts
-from shared.cli.start import declared_task, located
+from shared.cli.task_files import declared_task, located, surveyed
 from shared.domain.answer_form import Extractor, Scorer
 from shared.errors import BadInput
 
@@ -39,6 +39,8 @@ def test_a_folder_has_a_train_and_perhaps_a_test_part(
 
 def test_a_name_is_left_to_the_services(artifacts: FsspecArtifacts) -> None:
     assert located(artifacts, "ucirvine/sms_spam") == (None, None, "ucirvine/sms_spam")
+    assert located(artifacts, "owner/set:sample-10BT") == (None, None, "owner/set:sample-10BT")
+    assert located(artifacts, "clinc150") == (None, None, "clinc150")
     assert located(artifacts, None) == (None, None, None)
 
 
@@ -48,6 +50,8 @@ def test_a_name_is_left_to_the_services(artifacts: FsspecArtifacts) -> None:
         ("./missing.jsonl", "neither a file nor a folder"),
         ("missing.jsonl", "neither a file nor a folder"),
         ("a/b/c", "neither a file nor a folder"),
+        ("a/b:", "neither a file nor a folder"),
+        ("a:b/c", "neither a file nor a folder"),
     ],
 )
 def test_what_is_nowhere_is_said(data: str, sentence: str, artifacts: FsspecArtifacts) -> None:
@@ -107,3 +111,23 @@ def test_written_answers_are_stored_and_read_at_once(
     (tmp_path / "asked.jsonl").write_text('{"prompt": "2 + 3", "answer": 5}\n')
     with pytest.raises(BadInput, match=r"asked\.jsonl:1: answer 5 is no text"):
         located(artifacts, str(tmp_path / "asked.jsonl"))
+
+
+SURVEY = '[{"name": "BERT", "measure": "accuracy", "score": 0.9}]'
+
+
+def test_a_survey_is_given_or_lies_beside_the_rows(tmp_path: Path) -> None:
+    assert surveyed(None, None) == surveyed(None, str(tmp_path)) == surveyed(None, "a/b") == ()
+    (tmp_path / "survey.json").write_text(SURVEY)
+    assert [one.name for one in surveyed(None, str(tmp_path))] == ["BERT"]
+    other = tmp_path / "other.jsonl"
+    other.write_text(SURVEY.replace("BERT", "ours"))
+    assert [one.name for one in surveyed(other, str(tmp_path))] == ["ours"]
+
+
+def test_a_survey_that_is_nowhere_or_says_nothing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"gone\.json: No such file"):
+        surveyed(tmp_path / "gone.json", None)
+    (tmp_path / "survey.json").write_text(SURVEY.replace("0.9", "90"))
+    with pytest.raises(BadInput, match=r"survey\.json, entry 1: score 90: give a share"):
+        surveyed(None, str(tmp_path))

@@ -338,10 +338,15 @@ MARKED = "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} <eos>{% endf
 def test_a_row_that_cannot_be_learned_is_named(
     base: Path, spoil: dict[str, str], said: str
 ) -> None:
-    rows = [*ROWS[:3], replace(ROWS[0], id="the ninth", **spoil)]
-    with pytest.raises(BadInput, match="row 'the ninth': ") as refused:
-        lesson_of(base, rows)
+    ninth = replace(ROWS[0], id="the ninth", text="red " * 20, **spoil)
+    begins = f"({ninth.text[:60]!r}…): "
+    with pytest.raises(BadInput) as refused:
+        lesson_of(base, [*ROWS[:3], ninth])
+    assert str(refused.value).startswith(f"row 'the ninth' {begins}")
     assert said in str(refused.value)
+    with pytest.raises(BadInput) as refused:
+        lesson_of(base, [*ROWS[:3], replace(ninth, place="train.jsonl:9")])
+    assert str(refused.value).startswith(f"row 'the ninth' of train.jsonl:9 {begins}")
 
 
 def test_a_model_that_writes_has_no_soft_targets(base: Path) -> None:
@@ -353,7 +358,7 @@ def test_a_request_that_is_cut_is_told(base: Path) -> None:
     assert lesson_of(base, ROWS).warning == ""
     lesson = lesson_of(base, [*ROWS, Row("the long one", "red " * 40, "stop")])
     assert "1 of 13 texts are longer than the 26 tokens that are read" in lesson.warning
-    assert "row 'the long one' has 46" in lesson.warning
+    assert f"row 'the long one' ({('red ' * 15)!r}…) has 46" in lesson.warning
     assert len(lesson.ids[-1]) == FORM.max_tokens - FORM.answer_tokens + 2
 
 

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from services.controller.domain.decision import Iterate, Move
 from services.controller.domain.moves import DataGrid, RecipeGrid, Step
-from services.controller.domain.run import Run, asked
+from services.controller.domain.run import Run
+from services.controller.domain.states import asked
 from services.controller.domain.thrift import Thrift
 from shared.domain.lineage import untrained
 from shared.domain.pipeline import Method, Recipe
@@ -93,4 +94,5 @@ def begin(event: TaskPrepared, plan: Iterate, now: datetime) -> Run:
         state=asked(1, plan),
         material=event.rows,
         target=event.target,
+        target_from=event.target_from,
     )

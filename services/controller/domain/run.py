@@ -17,6 +17,7 @@ from services.controller.domain.states import (
     NotTrained,
     Promoted,
     State,
+    asked,
 )
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.ids import derive_id
@@ -30,7 +31,9 @@ from shared.events import CandidatesVerified, FailuresDiagnosed, PatternSummary,
 class Run:
     """A run as it is stored. ``id`` is derived from the diagnosis: a repeat finds the same run.
 
-    The run of a cold start has a submitted task for its diagnosis, and the ``target`` of that.
+    The run of a cold start has a submitted task for its diagnosis, and the ``target`` of that:
+    ``target_from`` says what it comes from. ``hour_price`` is that of its beginning: whoever reads
+    the run may not have the controller's settings.
     """
 
     id: str
@@ -46,6 +49,8 @@ class Run:
     material: int = 0
     patterns: tuple[PatternSummary, ...] = ()
     target: float | None = None
+    target_from: str = ""
+    hour_price: float = 0.0
 
     @property
     def decision_due(self) -> bool:
@@ -192,11 +197,4 @@ def _new(
         remedies=event.remedies,
         material=event.material,
         patterns=event.patterns,
-    )
-
-
-def asked(iteration: int, plan: Iterate) -> Iterating:
-    """The state of a run whose iteration is to be done as planned."""
-    return Iterating(
-        iteration, plan.data, plan.recipes, plan.move, plan.reason, plan.origins, plan.twins
     )

@@ -55,10 +55,11 @@ def _parent(run: Run) -> list[str]:
 
 
 def _cold(run: Run) -> list[str]:
+    origin = f", from {run.target_from}" if run.target_from else ""
     return [
         f"cold start from {run.deployed.version.base_model}: nothing is deployed",
         f"material {run.diagnosis.sha256[:8]} of {run.material} rows, "
-        f"locked set {run.evaluation_set.sha256[:8]}, target {run.target or 0:g}",
+        f"locked set {run.evaluation_set.sha256[:8]}, target {run.target or 0:g}{origin}",
     ]
 
 
@@ -120,8 +121,11 @@ def _repaired(node: Node, graph: Graph, names: Mapping[str, str]) -> Iterator[st
 
 
 def _ending(run: Run) -> list[str]:
-    used = spent(run, Budget())
+    used = spent(run, Budget(hour_price=run.hour_price))
     what = f"{used.trainings} trainings, {used.gpu_seconds:.0f} s of models"
+    if run.hour_price:
+        money = f"{used.money:.2f}" if used.money >= 10 else f"{used.money:.3g}"
+        what += f", which cost {money} at {run.hour_price:g} an hour"
     if isinstance(run.state, Iterating):
         asked = run.state
         return [

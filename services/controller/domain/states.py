@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from services.controller.domain.decision import Move
+from services.controller.domain.decision import Iterate, Move
 from shared.domain.pipeline import DataSpec, Recipe
 from shared.events import Candidate
 
@@ -70,3 +70,10 @@ class Declined:
 Ending = Promoted | NotPromoted | Failed
 NeverBegun = NotTrained | Declined
 State = Annotated[Iterating | Ending | NeverBegun, Field(discriminator="kind")]
+
+
+def asked(iteration: int, plan: Iterate) -> Iterating:
+    """The state of a run whose iteration is to be done as planned."""
+    return Iterating(
+        iteration, plan.data, plan.recipes, plan.move, plan.reason, plan.origins, plan.twins
+    )

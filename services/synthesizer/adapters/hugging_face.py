@@ -34,12 +34,14 @@ class HuggingFaceCatalogue:
                 "synthesizer, or give a local file with --data"
             ) from None
         try:
-            parts: Mapping[str, Any] = datasets.load_dataset(name)
+            # A data set of several configurations is none without one of them.
+            parts: Mapping[str, Any] = datasets.load_dataset(*name.split(":", 1))
         except (OSError, ValueError, RuntimeError) as error:
-            why = str(error).partition("\n")[0][:300]
+            # Which configurations there are is in the second line.
+            why = " ".join(str(error).split())[:300]
             raise BadInput(
-                f"data set {name!r} cannot be loaded ({why}): check its name and the network, or "
-                "give a local file with --data"
+                f"data set {name!r} cannot be loaded ({why}): check its name, its configuration "
+                "(owner/name:configuration) and the network, or give a local file with --data"
             ) from error
         if "train" not in parts:
             raise BadInput(

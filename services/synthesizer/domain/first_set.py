@@ -81,6 +81,7 @@ class _Named:
             source,
             f"{what} of {self.sort!r}",
             self.row.rationale,
+            self.row.place,
         )
 
 

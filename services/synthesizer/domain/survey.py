@@ -1,13 +1,15 @@
-"""What is easily reached on E, and what shall be: the target where nobody gave one (paper §2.5)."""
+"""What is easily reached on E, and what shall be: the target of a cold start (paper §2.5)."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sklearn.naive_bayes import ComplementNB
 
 from services.synthesizer.domain.boundary import word_weights
 from shared.domain.rows import EvalRow, Row
+from shared.domain.survey import Surveyed
 
 # A set of some hundred rows cannot tell more apart, and a few labels of any data set are wrong.
 _MOST = 0.99
@@ -32,6 +34,25 @@ def word_baseline(
     model = ComplementNB().fit(vectors, [label(row.target) for row in material])
     said: Any = model.predict(vectorizer.transform([row.text for row in exam]))
     return sum(a == label(row.target) for a, row in zip(said, exam, strict=True)) / len(exam)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The share of E that shall be right, and in words what it comes from."""
+
+    share: float
+    origin: str
+
+
+def target_of(baseline: float, *, asked: float | None, survey: Sequence[Surveyed]) -> Target:
+    """As asked; else the best that others reached; else from the data."""
+    if asked is not None:
+        return Target(asked, "--target")
+    if not survey:
+        return Target(target_from(baseline), "the data")
+    best = max(survey, key=lambda one: one.score)
+    said = f"the survey: {best.name}, {best.measure.value} {best.score:g}"
+    return Target(min(best.score, _MOST), said)
 
 
 def target_from(baseline: float) -> float:
