@@ -5,6 +5,7 @@ does that first, under the run's id as cause: done twice, it has the effect of o
 """
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 from services.controller.advising import Advice
