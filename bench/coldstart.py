@@ -11,7 +11,6 @@ What writes is trained from Gemma 3 270M, as packaged, or from ``--base-model``.
 import asyncio
 import json
 import logging
-import shlex
 import shutil
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from bench.coldstart_data import (
     Case,
     load_case,
 )
+from bench.command_line import told
 from examples.demo.follow import Follower
 from examples.demo.production import BASE_MODEL, RUN_SETTINGS, production, until_closed
 from examples.demo.report import Stopwatch
@@ -245,7 +245,7 @@ def main(  # noqa: PLR0917 - typer calls it by name
     except PioneerError as error:
         console.print(f"[red]error:[/red] {error}\nlogs: {home / 'logs'}", highlight=False)
         sys.exit(1)
-    command = shlex.join(["python", "-m", "bench.coldstart", *sys.argv[1:]])
+    command = told("bench.coldstart", sys.argv[1:])
     total = round(time.monotonic() - began, 1)
     _write(out, scenario, {"command": command, "seconds": total} | found)
     console.print_json(data=found)

@@ -8,7 +8,6 @@ into the work folder unless ``--out`` says otherwise.
 """
 
 import os
-import shlex
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from bench.adaptft.runner import Case, run_all
 from bench.adaptft.scenarios import SCENARIOS, Scenario, quick
 from bench.adaptft.tables import report
 from bench.adaptft.training import CPU, CUDA
+from bench.command_line import told
 from shared.domain.tasks import TaskKind
 from shared.errors import PermanentError
 
@@ -67,7 +67,7 @@ def main(  # noqa: PLR0917 - typer calls it by name
     results = Results(file)
     start = monotonic()
     results.describe(
-        shlex.join(["python", "-m", "bench.adaptft", *sys.argv[1:]]),
+        told("bench.adaptft", sys.argv[1:]),
         {
             "templates": templates.value,
             "recipes": {s.name: asdict(s.learning.recipe(first)) for s in chosen},

@@ -142,6 +142,9 @@ class ScenarioData:
         """JSON lines: the clean pool, then every row of every stage."""
         rows = [row for stage in self.stages for row in (*stage.train, *stage.test)]
         lines = [asdict(row) for row in (*self.clean, *rows)]
+        for line in lines:
+            # Where a person finds a row is nothing that an arm sees.
+            line.pop("place", None)
         return b"".join(
             json.dumps(line, ensure_ascii=False, sort_keys=True, default=datetime.isoformat).encode(
                 "utf-8"

@@ -1,6 +1,7 @@
 """The results file: grows over many runs, and is never half written.
 
-``{"command", "config", "rows", "triage", "label_noise"}``. A row of a stage is found again by
+``{"commands", "config", "rows", "triage", "label_noise"}``; a command by scenario. A row of a
+stage is found again by
 scenario, seed, arm and stage, and stays valid while its ``digest`` is that of the same data,
 recipe and device; a row of other data is replaced.
 """
@@ -82,7 +83,7 @@ class Results:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._content: dict[str, Any] = {
-            "command": "",
+            "commands": {},
             "config": {},
             "rows": [],
             "triage": [],
@@ -106,7 +107,8 @@ class Results:
             for name in ("sizes", "recipes")
             if name in config
         }
-        self._content |= {"command": command, "config": {**config, **each}}
+        commands = self._content["commands"] | dict.fromkeys(config.get("sizes", ()), command)
+        self._content |= {"commands": commands, "config": {**before, **config, **each}}
 
     def finished(self, scenario: str, seed: int, arm: str, digest: str) -> frozenset[int]:
         """Stages that are there and were made from the same data."""

@@ -102,7 +102,7 @@ def report(results: Entry) -> str:
     runs = Runs(results["rows"])
     parts = [
         "# AdaptFT-Bench",
-        f"`{results['command']}`",
+        "\n".join(f"`{command}`  " for command in dict.fromkeys(results["commands"].values())),
         "The scenario's measure in % on the union of all test parts, mean over seeds. Rows whose "
         "text has no right answer (all poison but a flipped label) are not scored. *Noisy* are "
         "rows whose text was changed, *clean* the rest. All arms of a scenario start from the same "

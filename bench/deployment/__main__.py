@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import shlex
 import shutil
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from bench.command_line import told as told_command
 from bench.deployment.entities import ENTITY_SETTINGS, build_entities
 from bench.deployment.entity_figures import EntityFigures, entity_figures
 from bench.deployment.figures import Figures, figures
@@ -117,7 +117,7 @@ def _story(
     deployment: Deployment, told: Told, found: Figures | EntityFigures, goals: Sequence[Goal]
 ) -> dict[str, Any]:
     return {
-        "command": _command(),
+        "command": told_command("bench.deployment", sys.argv[1:]),
         "seed": deployment.seed,
         "labels": list(deployment.labels),
         "promoted": told.promoted,
@@ -145,7 +145,13 @@ def _churn(folder: Path, scenario: str, seeds: int, console: Console) -> dict[st
             console.file.flush()
     means = _means(rows)
     goals = [asdict(goal) for goal in _churn_goals(means)]
-    return {"command": _command(), "seeds": seeds, "means": means, "goals": goals, "rows": rows}
+    return {
+        "command": told_command("bench.deployment", sys.argv[1:]),
+        "seeds": seeds,
+        "means": means,
+        "goals": goals,
+        "rows": rows,
+    }
 
 
 def _means(churn: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
@@ -205,17 +211,6 @@ def _churn_goals(means: Mapping[str, Mapping[str, float]]) -> list[Goal]:
         for arm, found in means.items()
         if not arm.startswith("plain")
     ]
-
-
-def _command() -> str:
-    """The command that was given, but for where this machine keeps its files."""
-    said, words = list[str](), iter(sys.argv[1:])
-    for word in words:
-        if word in ("--data", "--out"):
-            next(words, None)
-        else:
-            said.append(word)
-    return shlex.join(["python", "-m", "bench.deployment", *said])
 
 
 def _write(out: Path, scenario: str, report: Mapping[str, Any]) -> None:

@@ -6,7 +6,6 @@ not run again; two processes may write one file if they run different scenarios.
 """
 
 import os
-import shlex
 import sys
 from pathlib import Path
 from time import monotonic
@@ -14,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from bench.command_line import told
 from bench.search.case import load
 from bench.search.results import Results
 from bench.search.runner import Bench
@@ -42,7 +42,7 @@ def main(  # noqa: PLR0917 - typer calls it by name
         results,
         Rules(trainings),
         (work or _default_work()).resolve(),
-        command(sys.argv[1:]),
+        told("bench.search", sys.argv[1:]),
         _say,
     )
     try:
@@ -55,17 +55,6 @@ def main(  # noqa: PLR0917 - typer calls it by name
     out.with_suffix(".md").write_text(table, encoding="utf-8")
     _say(f"{out} with .md after {monotonic() - start:.0f} s")
     print(table)
-
-
-def command(given: list[str]) -> str:
-    """The command that was given, but for where this machine keeps its files."""
-    said, words = list[str](), iter(given)
-    for word in words:
-        if word in ("--data", "--work", "--out"):
-            next(words, None)
-        elif not word.startswith(("--data=", "--work=", "--out=")):
-            said.append(word)
-    return shlex.join(["python", "-m", "bench.search", *said])
 
 
 def _default_work() -> Path:

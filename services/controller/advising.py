@@ -8,6 +8,7 @@ from services.controller.domain.advised import heeded, unheeded
 from services.controller.domain.decision import Iterate
 from services.controller.domain.grounds import Grounds
 from shared.chat.asking import Chat
+from shared.errors import DEFECTS, PermanentError
 
 logger = logging.getLogger(__name__)
 
@@ -33,4 +34,9 @@ class Advice:
             return unheeded(grounds.plan, f"no answer within {self._seconds:g} s")
         if answer is None:
             return unheeded(grounds.plan, "it gave no valid answer")
-        return await asyncio.to_thread(heeded, answer, grounds)
+        try:
+            return await asyncio.to_thread(heeded, answer, grounds)
+        except (PermanentError, *DEFECTS) as error:
+            # The same answer would be read again: without this the run would wait for its end.
+            logger.exception("the chat model's move cannot be read")
+            return unheeded(grounds.plan, f"it could not be read ({type(error).__name__})")

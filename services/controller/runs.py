@@ -4,6 +4,7 @@ Each step is one write of the run with the events it causes. A step that touches
 does that first, under the run's id as cause: done twice, it has the effect of once.
 """
 
+import asyncio
 import logging
 from dataclasses import replace
 from datetime import timedelta
@@ -166,18 +167,20 @@ class Runs:
         What is seen for the first time is most likely being decided by its own handler now. A
         handler must not take as long as an answer may.
         """
-        left: set[tuple[str, int]] = set()
+        seen: set[tuple[str, int]] = set()
+        late: list[Entry[Run]] = []
         for run_id in await self._leases.held():
             entry = await self._runs.get(run_id)
             if entry is None or not entry.state.decision_due:
                 continue
             due = (run_id, entry.version)
-            if due not in self._left_due:
-                left.add(due)
-                continue
-            with log_context(model=entry.state.model, run_id=run_id):
-                await self._decide_late(entry)
-        self._left_due = left
+            if due in self._left_due:
+                late.append(entry)
+            else:
+                seen.add(due)
+        # Together: a chat server that is silent to one run must not hold up the others.
+        await asyncio.gather(*map(self._decide_late, late))
+        self._left_due = seen
 
     async def enforce_budgets(self) -> None:
         """End runs whose minutes are over, whatever their iteration is waiting for."""
@@ -222,12 +225,13 @@ class Runs:
 
     async def _decide_late(self, entry: Entry[Run]) -> None:
         """One run's trouble is its own: the others go on."""
-        try:
-            await self._decide_advised(entry)
-        except Conflict:
-            logger.info("the run was changed meanwhile, looking again later")
-        except (PermanentError, *DEFECTS):
-            logger.exception("run %s cannot be decided", entry.id)
+        with log_context(model=entry.state.model, run_id=entry.id):
+            try:
+                await self._decide_advised(entry)
+            except Conflict:
+                logger.info("the run was changed meanwhile, looking again later")
+            except (PermanentError, *DEFECTS):
+                logger.exception("run %s cannot be decided", entry.id)
 
     async def _decide_advised(self, entry: Entry[Run]) -> None:
         run, now = entry.state, self._clock()

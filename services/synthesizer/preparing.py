@@ -7,7 +7,12 @@ from dataclasses import asdict, dataclass, field
 
 from services.synthesizer.acquiring import Acquired, Acquiring
 from services.synthesizer.domain.exam import ExamSpec, HeldOut, check_exam, hold_out
-from services.synthesizer.domain.survey import Target, target_of, word_baseline
+from services.synthesizer.domain.survey import (
+    Target,
+    check_measures,
+    target_of,
+    word_baseline,
+)
 from services.synthesizer.domain.task_data import check_rows, same_text
 from services.synthesizer.inputs import ROWS
 from services.synthesizer.ports import Catalogue
@@ -61,6 +66,7 @@ class Preparing:
         task = acquired.task
         refuse_unjudged(task, chat=self._chat is not None)
         check_labels(task)
+        check_measures(acquired.survey, task)
         check_rows(acquired.rows, acquired.test, task)
         held = hold_out(
             _plain(acquired.rows),

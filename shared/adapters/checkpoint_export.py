@@ -3,7 +3,9 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
+from uuid import uuid4
 
 from pydantic import TypeAdapter
 
@@ -44,13 +46,17 @@ def for_servers(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def write_checkpoint(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write the files below a folder. Raises BadInput where that cannot be."""
+    """Write the files as a folder, whole or not at all. Raises BadInput where that cannot be."""
+    unfinished = folder.with_name(f".{folder.name}.{uuid4().hex}.tmp")
     try:
         for name, data in files.items():
-            file = folder / name
+            file = unfinished / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
+        # Over an empty folder, or where none is.
+        unfinished.rename(folder)
     except OSError as error:
+        rmtree(unfinished, ignore_errors=True)
         raise BadInput(f"{folder} cannot be written: {error.strerror}") from None
 
 

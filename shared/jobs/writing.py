@@ -55,8 +55,13 @@ class AnswerLesson:
         return found | {"logits_to_keep": told, "use_cache": False}
 
     def loss(self, logits: torch.Tensor, part: list[int]) -> torch.Tensor:
-        longest = logits.shape[1]
         rows = [self.answers[i] for i in part]
+        longest = max(map(len, rows))
+        if logits.shape[1] != longest:
+            raise BadInput(
+                f"the model gave {logits.shape[1]} positions where {longest} were asked for: its "
+                "architecture does not know logits_to_keep, choose another base model"
+            )
         right = [[_NOT_ASKED] * (longest - len(row)) + row for row in rows]
         return _summed(logits, torch.tensor(right, device=logits.device)) / self.usual
 

@@ -174,8 +174,12 @@ def test_results_survive_a_restart_and_are_void_for_other_data(tmp_path: Path) -
     before = file.read_bytes()
     kept(again, DATA, "naive", [0.5, 0.6])
     assert file.read_bytes() == before
-    again.describe("python -m bench.adaptft", {"sizes": {"b": 2}})
+    again.describe("python -m bench.adaptft b", {"sizes": {"b": 2}})
     assert again.content["config"]["sizes"] == {"a": 1, "b": 2}
+    assert again.content["commands"] == {
+        "a": "python -m bench.adaptft",
+        "b": "python -m bench.adaptft b",
+    }
 
 
 def test_a_broken_results_file_is_named(tmp_path: Path) -> None:

@@ -165,6 +165,17 @@ def test_supervision_and_system_prompt_may_change_where_a_model_writes() -> None
     assert "system prompt 'Name the desk.' → 'Name the desk. Think of refunds first.'" in line
 
 
+def test_one_configuration_is_near_to_what_was_trained() -> None:
+    # A step in which all trainings fail would end the run.
+    reasoned = configured("2.1", supervision="chain_of_thought")
+    writing = grounds(scored((60, 70), (81, 83), task=WRITING))
+    both = proposed(reasoned, {**reasoned, "epochs": 3}, of="2.1")
+    assert "trained before" in refusal(both, writing)
+    fast = [configured("2.1", learning_rate=0.02), configured("2.2", learning_rate=0.02)]
+    assert "trained before" in refusal(proposed(*fast, of="2.1"), grounds(TWO))
+    assert heard(proposed(fast[0], configured("2.2", epochs=9), of="2.1"), grounds(TWO)).origins
+
+
 def test_two_pipelines_are_fused() -> None:
     answer = proposed(
         configured("2.1", fused_with="2.2", epochs=11), configured("2.2", epochs=9), move="fuse"

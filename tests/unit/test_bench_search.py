@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.search.__main__ import command
 from bench.search.case import Case, build
 from bench.search.results import Results
 from bench.search.runner import Bench
@@ -325,8 +324,3 @@ def test_trainings_are_kept_under_what_they_were_made_from(
     assert calls == [3, 1]
     assert recipes_of(b"other rows") == recipes
     assert calls == [3, 1, 3, 1]
-
-
-def test_the_command_leaves_out_where_files_lie() -> None:
-    given = ["snips", "--data", "/here", "--out=/there/x.json", "--seeds", "2"]
-    assert command(given) == "python -m bench.search snips --seeds 2"

@@ -152,3 +152,17 @@ def test_a_job_that_fails_says_why(
     compute.forget_next.add("merge")
     said = refused(capsys, "desk", "--version", 2, "--merged", "--to", tmp_path / "out")
     assert "the Ray cluster lost job merge-" in said
+
+
+def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    from shared.adapters.checkpoint_export import write_checkpoint
+    from shared.errors import BadInput
+
+    target = tmp_path / "exports" / "out"
+    target.mkdir(parents=True)
+    with pytest.raises(BadInput, match="cannot be written"):
+        write_checkpoint({"a": b"1", "a/b": b"2"}, target)
+    assert list(target.parent.iterdir()) == [target]
+    assert not list(target.iterdir())
+    write_checkpoint({"a": b"1", "b/c": b"2"}, target)
+    assert (target / "b" / "c").read_bytes() == b"2"

@@ -119,3 +119,16 @@ def test_the_setting_names_a_folder_or_nothing(
     monkeypatch.setenv("PIONEER_CATALOGUE", str(tmp_path / "gone"))
     with pytest.raises(BadSettings, match=r"PIONEER_CATALOGUE: .*gone is no folder"):
         load_settings(SynthesizerSettings)
+
+
+def test_a_file_that_cannot_be_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue = filled(tmp_path, "clinc150")
+
+    def refused(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(BadInput, match=r"'clinc150' of the catalogue .*Permission denied"):
+        catalogue.load("clinc150")

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.synthesizer.domain.survey import Target, target_from, target_of
+from services.synthesizer.domain.survey import Target, check_measures, target_from, target_of
 from shared.domain.survey import Measure, Surveyed, read_survey
+from shared.domain.tasks import Task, TaskKind
 from shared.errors import BadInput
 
 BERT = {"name": "BERT-base, 2020", "measure": "accuracy", "score": 0.937}
@@ -79,3 +80,10 @@ def test_a_target_is_never_above_what_a_locked_set_can_tell(baseline: float, sco
     assert 0 < found <= 0.99
     assert found <= score
     assert target_from(baseline) <= 0.99
+
+
+def test_a_score_of_parts_of_answers_is_no_target_of_whole_ones() -> None:
+    check_measures(ENTRIES, Task(TaskKind.CLASSIFICATION, ("a", "b")))
+    check_measures(ENTRIES[1:], Task(TaskKind.NER, ("LOC",)))
+    with pytest.raises(BadInput, match=r"'BERT-base, 2020' has accuracy 0.937.*exact match"):
+        check_measures(ENTRIES, Task(TaskKind.NER, ("LOC",)))

@@ -13,6 +13,8 @@ from shared.domain.chat import tidy
 from shared.domain.pipeline import DataSpec, Recipe
 
 _WHY_SIGNS = 200
+# A training at a rate that is no higher than this many times a known one comes to its end.
+_FASTER = 4.0
 
 
 def heeded(answer: MoveAnswer, grounds: Grounds) -> Iterate:
@@ -35,6 +37,7 @@ def _taken(answer: MoveAnswer, grounds: Grounds) -> Iterate:
     move = _move(answer, grounds)
     data = _data(answer, move, grounds)
     trainings = [training(one, move, data, grounds) for one in answer.configurations]
+    _check_trainable(trainings, grounds)
     _check_new(trainings, data, grounds)
     _check_cost(trainings, data, grounds)
     return Iterate(
@@ -87,6 +90,27 @@ def _composed(before: DataSpec, change: DataChange) -> DataSpec:
         size=before.size if change.size is None else change.size,
         surgical=before.surgical if change.surgical is None else change.surgical,
         noisy=before.noisy if change.noisy is None else round(change.noisy, 4),
+    )
+
+
+def _check_trainable(trainings: Sequence[Training], grounds: Grounds) -> None:
+    """One of them at least is near to what was trained: a step in which all fail ends a run."""
+    known = [node.recipe for node in grounds.open.values() if node.evaluated]
+    if not any(_near(recipe, one) for recipe, _ in trainings for one in known):
+        raise ValueError(
+            "none of its configurations has a way of answering and about a learning rate that "
+            "were trained before"
+        )
+
+
+def _near(recipe: Recipe, known: Recipe) -> bool:
+    h, had = recipe.hyperparameters, known.hyperparameters
+    return (
+        recipe.strategy.method is known.strategy.method
+        and recipe.strategy.supervision is known.strategy.supervision
+        # Some chat templates know no system role: where one was taken, another will be.
+        and (h.system_prompt == had.system_prompt or bool(had.system_prompt))
+        and h.learning_rate <= _FASTER * had.learning_rate
     )
 
 

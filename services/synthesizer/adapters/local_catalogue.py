@@ -22,13 +22,22 @@ class LocalCatalogue:
         names = self._names()
         # A name from a message is compared with what is there, never made a path of unseen.
         if name in names:
-            return _data_set(self._folder / name)
+            return self._read(name)
         try:
             return self._otherwise.load(name)
         except BadInput as error:
             there = ", ".join(names[:_SHOWN]) or "nothing"
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             raise BadInput(f"{error}; the catalogue {self._folder} has {there}{more}") from error
+
+    def _read(self, name: str) -> DataSet:
+        try:
+            return _data_set(self._folder / name)
+        except OSError as error:
+            raise BadInput(
+                f"data set {name!r} of the catalogue {self._folder} cannot be read "
+                f"({error.strerror}): let the synthesizer read its files"
+            ) from None
 
     def _names(self) -> list[str]:
         try:

@@ -9,7 +9,9 @@ from sklearn.naive_bayes import ComplementNB
 
 from services.synthesizer.domain.boundary import word_weights
 from shared.domain.rows import EvalRow, Row
-from shared.domain.survey import Surveyed
+from shared.domain.survey import Measure, Surveyed
+from shared.domain.tasks import Task, TaskKind
+from shared.errors import BadInput
 
 # A set of some hundred rows cannot tell more apart, and a few labels of any data set are wrong.
 _MOST = 0.99
@@ -53,6 +55,22 @@ def target_of(baseline: float, *, asked: float | None, survey: Sequence[Surveyed
     best = max(survey, key=lambda one: one.score)
     said = f"the survey: {best.name}, {best.measure.value} {best.score:g}"
     return Target(min(best.score, _MOST), said)
+
+
+def check_measures(survey: Sequence[Surveyed], task: Task) -> None:
+    """Refuse scores that are no share of whole answers. Raises BadInput naming the first.
+
+    Only of labels are accuracy and F1 one: of entities or tokens they count parts of an answer.
+    """
+    if task.kind is TaskKind.CLASSIFICATION:
+        return
+    for one in survey:
+        if one.measure is not Measure.EXACT_MATCH:
+            raise BadInput(
+                f"survey: {one.name!r} has {one.measure.value} {one.score:g}, but the target of "
+                f"{task.kind} is a share of answers that are right as a whole: give scores of "
+                f"'{Measure.EXACT_MATCH}', or a target with --target"
+            )
 
 
 def target_from(baseline: float) -> float:
