@@ -18,7 +18,7 @@ from tests.connected.story import Answered, Storyteller, answer_traffic
 # Small thresholds, one iteration: these tests are about the loop, not about how good it gets.
 SETTINGS = {
     "PIONEER_MIN_FAILURES": "12",
-    "PIONEER_QUIET_SECONDS": "1.5",
+    "PIONEER_QUIET_SECONDS": "4",
     "PIONEER_MAX_ITERATIONS": "1",
     "PIONEER_POLL_SECONDS": "0.2",
     "PIONEER_LOG_FORMAT": "text",
