@@ -27,7 +27,9 @@ class ControllerSettings(ChatSettings, ServiceSettings):
         "for each that is repaired, where that is more than ε.",
     )
     max_iterations: Annotated[int, Field(ge=1, le=50)] = Field(
-        default=3, description="Most iterations of one run; each trains at least two candidates."
+        default=3,
+        description="Most iterations of one run; each trains at least two candidates, but for a "
+        "refit and the first iteration of a cold start on many rows.",
     )
     least_failures: Annotated[int, Field(ge=1)] = Field(
         default=5,
