@@ -92,6 +92,7 @@ class Runs:
                 failures=event.failures,
                 repair=event.repair,
                 material=event.material,
+                patterns=event.patterns,
                 recipes=self._recipes,
             )
             run = run_domain.begin(event, parent, plan, now)

@@ -22,8 +22,12 @@ from services.controller.domain.policy import decide, first_plan, settle
 from services.controller.domain.run import Run, begin
 from services.controller.domain.search import SearchPolicy, best_of, grown, stagnation
 from shared.domain.evaluation import Admitted, Limits, SetReport, TrafficGain
+from shared.domain.lineage import DeployedModel
+from shared.domain.patterns import Character, Standing
 from shared.domain.pipeline import DataSpec, Method, Recipe
+from shared.domain.tasks import Task, TaskKind
 from shared.errors import BadInput
+from shared.events import PatternSummary
 from tests.unit.run_builders import (
     LIMITS,
     START,
@@ -84,6 +88,34 @@ def test_first_plan_trains_lora_and_full_from_the_deployed_model_s_base() -> Non
 def test_without_a_parent_s_training_set_nothing_is_replayed() -> None:
     plan = first_plan(a_model(training_set=None), failures=500, repair=300)
     assert (plan.data.gold, plan.data.hard, plan.data.replay) == (0.65, 0.35, 0.0)
+
+
+ENTITIES = replace(a_model(), task=Task(TaskKind.NER, ("LOC", "PER")))
+
+
+def a_pattern(size: int, character: Character, standing: Standing) -> PatternSummary:
+    return PatternSummary(name="", size=size, share=0.1, character=character, standing=standing)
+
+
+def shifted(model: DeployedModel, *patterns: PatternSummary) -> DataSpec:
+    return first_plan(model, failures=500, repair=300, patterns=patterns).data
+
+
+def test_false_finds_ask_for_hard_negatives_and_misses_for_gold() -> None:
+    usual = shifted(ENTITIES)
+    found = a_pattern(40, Character.PRECISION, Standing.CONFIRMED)
+    missed = a_pattern(90, Character.RECALL, Standing.UNTESTED)
+    assert shifted(ENTITIES, found).hard > usual.hard
+    assert shifted(ENTITIES, found, missed).gold > usual.gold
+    # Neither is two thirds of them.
+    assert shifted(ENTITIES, found, a_pattern(50, Character.RECALL, Standing.CONFIRMED)) == usual
+    # What the deployed model gets right is no reason.
+    assert shifted(ENTITIES, a_pattern(90, Character.RECALL, Standing.SPURIOUS)) == usual
+
+
+def test_a_wrong_label_is_a_miss_and_a_false_find_at_once() -> None:
+    pattern = a_pattern(90, Character.RECALL, Standing.CONFIRMED)
+    assert shifted(a_model(), pattern) == shifted(a_model())
 
 
 def test_nothing_to_learn_from_is_refused() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from shared.domain.patterns import Character
 from shared.domain.pipeline import (
     DataSpec,
     Hyperparameters,
@@ -211,6 +212,20 @@ class DataGrid:
             return DataSpec(size=size, noisy=noisy)
         hard = round(1 - self.orphan_gold, 4)
         return DataSpec(gold=self.orphan_gold, hard=hard, replay=0.0, size=size, noisy=noisy)
+
+    def leaning(self, data: DataSpec, errors: Character | None) -> tuple[DataSpec, str]:
+        """D shifted a step towards what such errors need, and why in words, empty where it is not.
+
+        Gold teaches what is missed, hard negatives what is found falsely.
+        """
+        match errors:
+            case Character.RECALL:
+                return self.towards_gold(data), ", most of them misses: more gold"
+            case Character.PRECISION:
+                found = ", most of them false finds: more hard negatives"
+                return self.towards_hard_and_replay(data), found
+            case None:
+                return data, ""
 
     def larger(self, data: DataSpec) -> DataSpec:
         # Never smaller: a first plan may lie above the range.

@@ -4,6 +4,8 @@ Implements paper §2.4 under §2.6 step 7 and §2.7 (gates, rollback first): wha
 here, what is trained next by the search. The policy returns a value; the handler acts on it.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -22,8 +24,11 @@ from services.controller.domain.run import Run
 from services.controller.domain.search import SearchPolicy, next_plan
 from shared.domain.evaluation import Limits, Regressed
 from shared.domain.lineage import DeployedModel
+from shared.domain.patterns import Character, Standing
+from shared.domain.tasks import Head, Task
 from shared.errors import BadInput
-from shared.events import Candidate
+from shared.events import Candidate, PatternSummary
+from shared.tasks import behaviour
 
 # The best of several by fewer held-out failures is mostly the luckiest.
 TELLING = 30
@@ -39,12 +44,15 @@ def first_plan(
     failures: int,
     repair: int,
     material: int = 0,
+    patterns: Sequence[PatternSummary] = (),
     recipes: RecipeGrid = RECIPES,
     data: DataGrid = DATA,
 ) -> Iterate:
     """The first iteration; ``repair`` of the ``failures`` may be learned from.
 
-    ``material``: rows a training set may be composed of, 0 where that is not known.
+    ``material``: rows a training set may be composed of, 0 where that is not known. Where a task
+    tells misses from false finds, what most failures of its ``patterns`` are shifts the shares
+    (paper §2.6 step 5).
 
     Raises BadInput when there is nothing to learn from.
     """
@@ -61,6 +69,7 @@ def first_plan(
         has_parent=deployed.version.training_set is not None,
         material=material,
     )
+    spec, leaning = data.leaning(spec, prevailing(deployed.task, patterns))
     rows = min(spec.size, material or spec.size)
     return Iterate(
         spec,
@@ -70,8 +79,26 @@ def first_plan(
             for recipe in recipes.with_blends(recipes.first(base, method, rows=rows))
         ),
         Move.FIRST,
-        f"first iteration: learn from {repair} of {failures} failures",
+        f"first iteration: learn from {repair} of {failures} failures{leaning}",
     )
+
+
+def prevailing(task: Task, patterns: Sequence[PatternSummary]) -> Character | None:
+    """Which kind of error at least two thirds of the failures in patterns are, if any.
+
+    None where a task has one label for an input: there a wrong answer is both, one label missed and
+    another found falsely.
+    """
+    if behaviour(task).head is not Head.WORDS:
+        return None
+    sizes = Counter[Character]()
+    for pattern in patterns:
+        if pattern.character and pattern.standing is not Standing.SPURIOUS:
+            sizes[pattern.character] += pattern.size
+    if not sizes:
+        return None
+    ((character, most),) = sizes.most_common(1)
+    return character if most * 3 >= sizes.total() * 2 else None
 
 
 def decide(
