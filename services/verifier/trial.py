@@ -8,7 +8,7 @@ from services.verifier.domain.first import as_first, commonest_answers, judge_fi
 from services.verifier.domain.gates import judge
 from services.verifier.domain.threshold import best_threshold, outputs_at
 from services.verifier.predictions import Outputs, Said
-from shared.domain.evaluation import Limits, Regressed, Unusable, Verdict
+from shared.domain.evaluation import Limits, Regressed, TypeReport, Unusable, Verdict
 from shared.domain.ids import derive_id
 from shared.domain.rows import EvalRow
 from shared.domain.tasks import Head
@@ -100,10 +100,19 @@ class Trial:
             is_right=self._is_right,
             grades=self.grades,
         )
-        report = replace(report, warnings=(*report.warnings, *said.vouched))
+        report = replace(
+            report,
+            warnings=(*report.warnings, *said.vouched),
+            types=self._types(said.outputs),
+        )
         if self.event.deployed.trained:
             return judge(report, self.limits)
         return judge_first(as_first(report))
+
+    def _types(self, outputs: Outputs) -> tuple[TypeReport, ...]:
+        answers = ((outputs[row.id], row.target) for row in self.sets.current)
+        found = behaviour(self.event.deployed.task).by_type(answers)
+        return tuple(TypeReport(t, hits.hit, hits.found, hits.right) for t, hits in found.items())
 
     def _before(self) -> Outputs | None:
         """What the deployed model said; of a first version, what one answer to all would say.

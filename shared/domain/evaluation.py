@@ -46,6 +46,26 @@ class PatternReport:
 
 
 @dataclass(frozen=True, slots=True)
+class TypeReport:
+    """What a candidate names of one type, of all rows that the run asks: counts of spans."""
+
+    type: str
+    hit: int
+    found: int
+    right: int
+
+    @property
+    def precision(self) -> float:
+        """Of what was found, the share that is right; 0 where nothing was."""
+        return self.hit / self.found if self.found else 0.0
+
+    @property
+    def recall(self) -> float:
+        """Of what is right, the share that was found; 0 where there is nothing."""
+        return self.hit / self.right if self.right else 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationReport:
     """All sets of one candidate.
 
@@ -53,7 +73,8 @@ class EvaluationReport:
     evaluation sets of every earlier checkpoint. ``mcnemar_p`` is exact and two-sided over all rows.
     ``traffic`` is None where the sets do not say which part of traffic they stand for. ``patterns``
     divides ``heldout``; empty where the rows do not say which pattern they belong to. ``on_loan``:
-    more passes that only tell what traffic would lose; they have no limit of their own.
+    more passes that only tell what traffic would lose; they have no limit of their own. ``types``:
+    of a task whose answers name spans, what is found of each type on all of these but ``earlier``.
     """
 
     candidate: str
@@ -65,6 +86,7 @@ class EvaluationReport:
     traffic: TrafficGain | None = None
     patterns: tuple[PatternReport, ...] = ()
     on_loan: SetReport | None = None
+    types: tuple[TypeReport, ...] = ()
 
     @property
     def score(self) -> float:

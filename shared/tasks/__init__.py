@@ -1,8 +1,9 @@
 """What each kind of task means: one file each, and one line here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
+from shared.domain.entity_errors import Hits
 from shared.domain.tasks import Head, Task, TaskKind
 from shared.tasks.classification import Classification
 from shared.tasks.generation import Generation
@@ -53,6 +54,10 @@ class TaskBehaviour(Protocol):
 
     def lesson(self, output: str, target: str) -> tuple[str, str]:
         """(sort to support, sort to contrast it with) for learning from a wrong answer."""
+        ...
+
+    def by_type(self, answers: Iterable[tuple[str, str]]) -> Mapping[str, Hits]:
+        """What (output, target) pairs name of each type; empty where answers name no spans."""
         ...
 
 

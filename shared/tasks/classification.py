@@ -1,5 +1,8 @@
 """Text classification: the answer is one label of a fixed set."""
 
+from collections.abc import Iterable, Mapping
+
+from shared.domain.entity_errors import Hits
 from shared.domain.tasks import Head, Task
 
 
@@ -32,3 +35,6 @@ class Classification:
 
     def lesson(self, output: str, target: str) -> tuple[str, str]:
         return target, output
+
+    def by_type(self, answers: Iterable[tuple[str, str]]) -> Mapping[str, Hits]:
+        return {}

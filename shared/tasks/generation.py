@@ -3,10 +3,11 @@
 Where the task has labels they are the only answers there are (a letter, the name of an intent).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from shared.domain.answer_form import AnswerForm, Extractor, Scorer
 from shared.domain.answer_scores import extract, plain_words, score, token_f1
+from shared.domain.entity_errors import Hits
 from shared.domain.tasks import UNREADABLE, Head, Task
 from shared.domain.tested_answers import TESTS_MARK, checks_of, taught
 
@@ -75,6 +76,9 @@ class Generation:
     def lesson(self, output: str, target: str) -> tuple[str, str]:
         """Rows of the right label, beside those of the label it was taken for."""
         return self.sort(target), self.sort(output)
+
+    def by_type(self, answers: Iterable[tuple[str, str]]) -> Mapping[str, Hits]:
+        return {}
 
     def _label(self, text: str) -> str | None:
         found = extract(text, self._form.extractor)

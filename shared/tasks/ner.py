@@ -4,13 +4,14 @@ The task's labels are the entity types. Models tag words (BIO).
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from shared.domain.entities import Entity, canonical_answer, objection_to, read_answer
 from shared.domain.entity_errors import (
     EntityError,
     EntityScores,
     Fault,
+    Hits,
     entity_errors,
     entity_scores,
 )
@@ -85,6 +86,9 @@ class Ner:
             return self.sort(target), NOTHING
         other = error.given if error.fault is Fault.WRONG_TYPE else None
         return error.expected or str(error.given), other or NOTHING
+
+    def by_type(self, answers: Iterable[tuple[str, str]]) -> Mapping[str, Hits]:
+        return scores(answers).of_type
 
 
 def scores(answers: Iterable[tuple[str, str]]) -> EntityScores:

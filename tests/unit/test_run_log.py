@@ -13,7 +13,7 @@ from services.controller.domain.run import Advanced, Run, close
 from services.controller.domain.run_log import run_log
 from services.controller.domain.states import Promoted
 from shared.cli.run_graph import draw
-from shared.domain.evaluation import Admitted, PatternReport
+from shared.domain.evaluation import Admitted, PatternReport, TypeReport
 from shared.domain.pipeline import Method
 from shared.events import Composition, PatternSummary
 from tests.unit.run_builders import LIMITS, START, Result, a_run, iterated, recorded
@@ -100,6 +100,16 @@ def test_scores_are_told_beside_what_they_were_made_from() -> None:
     [first, *_] = lines_of(a_told_run(), "changed of 1.1")
     assert "score +0.280" in first
     assert "size 1500 → 2250" in first
+
+
+def test_precision_and_recall_of_each_type_are_told() -> None:
+    run = a_told_run()
+    (judged, *others), types = run.iterations[0].judged, (TypeReport("PER", 3, 4, 6),)
+    assert judged.report
+    scored = replace(judged, verdict=Admitted(replace(judged.report, types=types)))
+    first = replace(run.iterations[0], judged=(scored, *others))
+    told = run_log(replace(run, iterations=(first, *run.iterations[1:])))
+    assert "precision / recall by type: PER 0.75 / 0.50 (3 of 6)" in told
 
 
 def test_each_pattern_is_credited_to_what_fixed_most_of_it() -> None:

@@ -9,7 +9,7 @@ from services.verifier.predictions import Said
 from services.verifier.trial import DEPLOYED, Trial
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.entities import Entity, SeenEntity, write_answer
-from shared.domain.evaluation import Admitted, Limits, Regressed
+from shared.domain.evaluation import Admitted, Limits, Regressed, Unusable
 from shared.domain.lineage import DeployedModel, ModelVersion
 from shared.domain.pipeline import Hyperparameters, Method, Recipe, Strategy
 from shared.domain.rows import EvalPart, EvalRow
@@ -74,6 +74,15 @@ def test_it_is_judged_at_the_threshold_that_keeps_what_it_should_not_name_quiet(
     assert isinstance(verdict, Admitted)
     assert verdict.report.heldout.right_after == len(FAILURES)
     assert verdict.report.regressions == 0
+
+
+def test_what_is_named_of_each_type_is_counted_on_all_that_was_asked() -> None:
+    # Both are named in failures, where Ada alone is right, and Ada in passes, where nobody is.
+    [(_, verdict)] = trial(again=said(0.99, 0.99, passes=0.99)).verdicts()
+    assert not isinstance(verdict, Unusable)
+    [per] = verdict.report.types
+    assert (per.type, per.hit, per.found, per.right) == ("PER", 4, 12, 4)
+    assert (per.precision, per.recall) == (1 / 3, 1.0)
 
 
 def test_held_out_failures_that_it_learned_are_swept_and_judged_by_its_twin_s_word() -> None:

@@ -1,6 +1,6 @@
 """A run as people read it: every decision with its data, its scores and its reason."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from services.controller.domain.budget import Budget, spent
 from services.controller.domain.changes import composed, in_words
@@ -9,6 +9,7 @@ from services.controller.domain.outcome import IterationOutcome
 from services.controller.domain.repairs import Fixed, fixed_on_the_way, repairs, settled_on
 from services.controller.domain.run import Run
 from services.controller.domain.states import Iterating
+from shared.domain.evaluation import TypeReport
 
 _MOST = 8
 
@@ -101,9 +102,21 @@ def _node(node: Node, graph: Graph, names: Mapping[str, str]) -> Iterator[str]:
         form = f"blended with {share:.0%} of the deployed weights, " if share else ""
         score = f"score {judged.report.score:.3f}, " if judged.report else ""
         yield f"       {form}{score}{judged.reason}"
+        if judged.report and judged.report.types:
+            yield f"         {_types(judged.report.types)}"
         warnings = judged.report.warnings if judged.report else ()
         yield from (f"         warning: {warning}" for warning in warnings)
     yield from _repaired(node, graph, names)
+
+
+def _types(types: Sequence[TypeReport]) -> str:
+    """Precision and recall of the types there are most of."""
+    most = sorted(types, key=lambda t: (-t.right, t.type))[:_MOST]
+    told = ", ".join(
+        f"{t.type} {t.precision:.2f} / {t.recall:.2f} ({t.hit} of {t.right})" for t in most
+    )
+    rest = f", and {len(types) - _MOST} types more" if len(types) > _MOST else ""
+    return f"precision / recall by type: {told}{rest}"
 
 
 def _repaired(node: Node, graph: Graph, names: Mapping[str, str]) -> Iterator[str]:
