@@ -13,8 +13,10 @@ READY := .venv/.ready
 demo: $(READY)
 	$(BIN)/python -m examples.demo --labels $(LABELS) $(if $(DATA),--data "$(DATA)")
 
+# Tests without servers share the cores; those with servers need them all.
 test: $(READY)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile tests/unit tests/flow
+	$(BIN)/python -m pytest tests/connected tests/faults
 
 lint: $(READY)
 	$(BIN)/ruff check .
