@@ -94,13 +94,22 @@ class RecipeGrid:
 
         Such a model starts with its task's prompt and way of answering, at gentler rates, and
         learns from targets alone: its soft targets would be a whole vocabulary at every token.
-        One that names entities has a nearer blend too: an answer is right as a whole, so a single
-        word that changed sides breaks it.
+        One that names entities learns a new head on every word from few texts: in smaller
+        batches, at higher rates. It has a nearer blend too: an answer is right as a whole, so a
+        single word that changed sides breaks it.
         """
         if behaviour(task).head is Head.WORDS:
             # Where there is no parent, none may come back when the same is asked again.
             blends = self.entity_blends if self.blends else ()
-            return replace(self, blends=blends, four_bit=False)
+            return replace(
+                self,
+                lora_rate=2e-3,
+                full_rate=5e-4,
+                full_epochs=8,
+                batch_size=16,
+                blends=blends,
+                four_bit=False,
+            )
         if task.form is None:
             return replace(self, four_bit=False)
         return replace(

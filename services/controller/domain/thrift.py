@@ -8,7 +8,7 @@ needs few rows never pays for all of them, and one that needs all has paid littl
 from dataclasses import dataclass, replace
 
 from services.controller.domain.moves import RecipeGrid
-from shared.domain.pipeline import Method, Recipe
+from shared.domain.pipeline import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,7 @@ class Thrift:
     The first iteration takes ``share`` of the passes of plain fine-tuning, in one training: of two
     that share so few, neither is trained enough to tell a recipe. Each row is learned in at most
     ``epochs`` epochs. Up to ``few`` rows nothing is saved. ``steps``: batches become smaller, not
-    below ``batch``, while the training would take fewer, and all weights are trained at
-    ``full_rate`` times the usual learning rate. Then D grows by ``growth``.
+    below ``batch``, while the training would take fewer. Then D grows by ``growth``.
     """
 
     share: float = 0.2
@@ -27,7 +26,6 @@ class Thrift:
     few: int = 1_000
     steps: int = 120
     batch: int = 8
-    full_rate: float = 2.5
     growth: float = 3.0
 
     def rows(self, grid: RecipeGrid, passes: int) -> int:
@@ -42,8 +40,7 @@ class Thrift:
         size = grid.batch_size
         while size > self.batch and rows * epochs < self.steps * size:
             size //= 2
-        rate = h.learning_rate * (self.full_rate if method is Method.FULL else 1.0)
-        h = replace(h, epochs=epochs, batch_size=size, learning_rate=rate)
+        h = replace(h, epochs=epochs, batch_size=size)
         return replace(first, hyperparameters=h)
 
     def _epochs(self, grid: RecipeGrid) -> int:
