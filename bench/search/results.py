@@ -1,7 +1,8 @@
 """The results file: one row for each strategy of a scenario and seed, never half written.
 
-``{"command", "rules", "rows"}``. A row stays valid while its ``digest`` is that of the same data,
-budget and rules; one of others is replaced.
+``{"rules", "rows"}``, the rules being those of the last row that was added. A row says its command
+and stays valid while its ``digest`` is that of the same data, budget and rules; one of others is
+replaced.
 """
 
 import fcntl
@@ -48,6 +49,7 @@ def entry(
         "scenario": case.name,
         "seed": case.seed,
         "strategy": strategy,
+        "budget": rules.trainings,
         "trainings": used.trainings,
         "iterations": len(run.iterations),
         "moves": [outcome.move.value for outcome in run.iterations],
@@ -85,7 +87,7 @@ class Results:
     @property
     def content(self) -> dict[str, Any]:
         """What is there now. Raises BadInput when it cannot be read."""
-        empty: dict[str, Any] = {"command": "", "rules": {}, "rows": []}
+        empty: dict[str, Any] = {"rules": {}, "rows": []}
         if not self._file.exists():
             return empty
         try:
@@ -108,9 +110,8 @@ class Results:
         with self._alone():
             kept = [old for old in self.content["rows"] if _key(old) != _key(row)]
             content = {
-                "command": command,
                 "rules": rules.describe(),
-                "rows": sorted([*kept, row], key=_key),
+                "rows": sorted([*kept, row | {"command": command}], key=_key),
             }
             temporary = self._file.with_name(f".{self._file.name}.{uuid4().hex}.tmp")
             temporary.write_text(_pretty(content), encoding="utf-8")
@@ -132,7 +133,5 @@ def _pretty(content: Mapping[str, Any]) -> str:
     """One line for each row."""
     rows: Sequence[Entry] = content["rows"]
     lines = ",\n".join(f"  {json.dumps(row, ensure_ascii=False)}" for row in rows)
-    head = "".join(
-        f'"{name}": {json.dumps(content[name], sort_keys=True)},\n' for name in ("command", "rules")
-    )
+    head = f'"rules": {json.dumps(content["rules"], sort_keys=True)},\n'
     return "{\n" + head + f'"rows": [\n{lines}\n]\n}}\n'

@@ -16,11 +16,11 @@ POINTS = 100
 def report(content: Mapping[str, Any]) -> str:
     """The whole file. Means are of the seeds that every strategy has finished."""
     rows: list[Entry] = content["rows"]
-    lines = ["# Search over pipelines", "", f"`{content['command']}`", ""]
-    budget = content["rules"].get("trainings", 0)
+    commands = dict.fromkeys(f"`{row['command']}`" for row in rows)
+    lines = ["# Search over pipelines", "", "  \n".join(commands), ""]
     lines += [
-        f"At most {budget} trainings each. Accuracy is on test rows that nothing chose on; the log "
-        "is corrected truthfully, without poison.",
+        "Each strategy has the same budget of trainings. Accuracy is on test rows that nothing "
+        "chose on; the log is corrected truthfully, without poison. Means need all strategies.",
         "",
     ]
     lines += [*_means(rows), "", *_verdicts(rows), "", *_rows(rows)]
@@ -44,7 +44,7 @@ def _means(rows: Sequence[Entry]) -> Iterator[str]:
                 _percent(mean(row["accuracy"] for row in found)),
                 f"{mean(scores):.3f}" if scores else "–",
                 f"{sum(row['admitted'] for row in found)} of {len(found)}",
-                f"{mean(row['trainings'] for row in found):.1f}",
+                f"{mean(row['trainings'] for row in found):.1f} of {found[0]['budget']}",
                 f"{mean(row['seconds'] for row in found):.0f}",
             )
 
@@ -66,14 +66,18 @@ def _verdicts(rows: Sequence[Entry]) -> Iterator[str]:
 
 
 def _rows(rows: Sequence[Entry]) -> Iterator[str]:
-    yield "| scenario | seed | strategy | chosen | held-out score | regressions | accuracy |"
-    yield "|---|---|---|---|---|---|---|"
+    yield (
+        "| scenario | seed | strategy | trainings | chosen | held-out score | regressions "
+        "| accuracy |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
     for row in rows:
         score, broken = row["score"], row["regressions"]
         yield _line(
             row["scenario"],
             row["seed"],
             row["strategy"],
+            f"{row['trainings']} of {row['budget']}",
             row["chosen"],
             "–" if score is None else f"{score:.3f}",
             "–" if broken is None else broken,
@@ -82,9 +86,12 @@ def _rows(rows: Sequence[Entry]) -> Iterator[str]:
 
 
 def _complete(rows: Sequence[Entry]) -> dict[str, dict[str, list[Entry]]]:
-    """Rows by scenario and strategy, of the seeds that all strategies have; in order of seeds."""
+    """Rows by scenario and strategy, of the seeds that all strategies have; in order of seeds.
+
+    Of several budgets the largest that is complete for a scenario is taken alone.
+    """
     found: dict[str, dict[int, dict[str, Entry]]] = defaultdict(lambda: defaultdict(dict))
-    for row in rows:
+    for row in _of_one_budget(rows):
         found[row["scenario"]][row["seed"]][row["strategy"]] = row
     whole = {
         scenario: [one for _, one in sorted(seeds.items()) if set(STRATEGIES) <= set(one)]
@@ -95,6 +102,19 @@ def _complete(rows: Sequence[Entry]) -> dict[str, dict[str, list[Entry]]]:
         for scenario, seeds in whole.items()
         if seeds
     }
+
+
+def _of_one_budget(rows: Sequence[Entry]) -> Iterator[Entry]:
+    budgets: dict[str, set[int]] = defaultdict(set)
+    for row in rows:
+        budgets[row["scenario"]].add(row["budget"])
+    for scenario, sizes in budgets.items():
+        own = [row for row in rows if row["scenario"] == scenario]
+        for size in sorted(sizes, reverse=True):
+            alike = [row for row in own if row["budget"] == size]
+            if set(STRATEGIES) <= {row["strategy"] for row in alike}:
+                yield from alike
+                break
 
 
 def _line(*cells: object) -> str:
