@@ -112,7 +112,7 @@ class Trial:
     def _types(self, outputs: Outputs) -> tuple[TypeReport, ...]:
         answers = ((outputs[row.id], row.target) for row in self.sets.current)
         found = behaviour(self.event.deployed.task).by_type(answers)
-        return tuple(TypeReport(t, hits.hit, hits.found, hits.right) for t, hits in found.items())
+        return tuple(TypeReport(name, hits) for name, hits in found.items())
 
     def _before(self) -> Outputs | None:
         """What the deployed model said; of a first version, what one answer to all would say.

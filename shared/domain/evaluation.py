@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from shared.domain.entity_errors import Hits
+
 
 @dataclass(frozen=True, slots=True)
 class SetReport:
@@ -47,22 +49,10 @@ class PatternReport:
 
 @dataclass(frozen=True, slots=True)
 class TypeReport:
-    """What a candidate names of one type, of all rows that the run asks: counts of spans."""
+    """What a candidate names of one type, of all rows that the run asks."""
 
     type: str
-    hit: int
-    found: int
-    right: int
-
-    @property
-    def precision(self) -> float:
-        """Of what was found, the share that is right; 0 where nothing was."""
-        return self.hit / self.found if self.found else 0.0
-
-    @property
-    def recall(self) -> float:
-        """Of what is right, the share that was found; 0 where there is nothing."""
-        return self.hit / self.right if self.right else 0.0
+    hits: Hits
 
 
 @dataclass(frozen=True, slots=True)

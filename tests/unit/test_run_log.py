@@ -13,6 +13,7 @@ from services.controller.domain.run import Advanced, Run, close
 from services.controller.domain.run_log import run_log
 from services.controller.domain.states import Promoted
 from shared.cli.run_graph import draw
+from shared.domain.entity_errors import Hits
 from shared.domain.evaluation import Admitted, PatternReport, TypeReport
 from shared.domain.pipeline import Method
 from shared.events import Composition, PatternSummary
@@ -104,7 +105,7 @@ def test_scores_are_told_beside_what_they_were_made_from() -> None:
 
 def test_precision_and_recall_of_each_type_are_told() -> None:
     run = a_told_run()
-    (judged, *others), types = run.iterations[0].judged, (TypeReport("PER", 3, 4, 6),)
+    (judged, *others), types = run.iterations[0].judged, (TypeReport("PER", Hits(3, 4, 6)),)
     assert judged.report
     scored = replace(judged, verdict=Admitted(replace(judged.report, types=types)))
     first = replace(run.iterations[0], judged=(scored, *others))

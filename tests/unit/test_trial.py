@@ -9,6 +9,7 @@ from services.verifier.predictions import Said
 from services.verifier.trial import DEPLOYED, Trial
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.entities import Entity, SeenEntity, write_answer
+from shared.domain.entity_errors import Hits
 from shared.domain.evaluation import Admitted, Limits, Regressed, Unusable
 from shared.domain.lineage import DeployedModel, ModelVersion
 from shared.domain.pipeline import Hyperparameters, Method, Recipe, Strategy
@@ -81,8 +82,8 @@ def test_what_is_named_of_each_type_is_counted_on_all_that_was_asked() -> None:
     [(_, verdict)] = trial(again=said(0.99, 0.99, passes=0.99)).verdicts()
     assert not isinstance(verdict, Unusable)
     [per] = verdict.report.types
-    assert (per.type, per.hit, per.found, per.right) == ("PER", 4, 12, 4)
-    assert (per.precision, per.recall) == (1 / 3, 1.0)
+    assert (per.type, per.hits) == ("PER", Hits(hit=4, found=12, right=4))
+    assert (per.hits.precision, per.hits.recall) == (1 / 3, 1.0)
 
 
 def test_held_out_failures_that_it_learned_are_swept_and_judged_by_its_twin_s_word() -> None:

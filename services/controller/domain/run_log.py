@@ -111,9 +111,10 @@ def _node(node: Node, graph: Graph, names: Mapping[str, str]) -> Iterator[str]:
 
 def _types(types: Sequence[TypeReport]) -> str:
     """Precision and recall of the types there are most of."""
-    most = sorted(types, key=lambda t: (-t.right, t.type))[:_MOST]
+    most = sorted(types, key=lambda t: (-t.hits.right, t.type))[:_MOST]
     told = ", ".join(
-        f"{t.type} {t.precision:.2f} / {t.recall:.2f} ({t.hit} of {t.right})" for t in most
+        f"{t.type} {t.hits.precision:.2f} / {t.hits.recall:.2f} ({t.hits.hit} of {t.hits.right})"
+        for t in most
     )
     rest = f", and {len(types) - _MOST} types more" if len(types) > _MOST else ""
     return f"precision / recall by type: {told}{rest}"
