@@ -13,10 +13,8 @@ READY := .venv/.ready
 demo: $(READY)
 	$(BIN)/python -m examples.demo --labels $(LABELS) $(if $(DATA),--data "$(DATA)")
 
-# Tests without servers share the cores; those with servers need them all.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile tests/unit tests/flow
-	$(BIN)/python -m pytest tests/connected tests/faults
+	$(BIN)/python -m pytest
 
 lint: $(READY)
 	$(BIN)/ruff check .
