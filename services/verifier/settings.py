@@ -23,7 +23,7 @@ class VerifierSettings(ChatSettings, ServiceSettings):
         "now (the paper's ε).",
     )
     broken_per_repaired: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.25,
+        default=0.1,
         description="Of a model that fails more than half of its traffic: requests that may break "
         "for each that is repaired, where that is more than ε.",
     )

@@ -90,7 +90,9 @@ class Trial:
         held = {row.id for row in self.sets.current if not row.guarded}
         return own.with_twin(self.said.get(twin.id, Said({}, {})), twin.id, held)
 
-    def _verdict(self, candidate: Candidate, said: Said) -> Verdict:
+    def _verdict(
+        self, candidate: Candidate, said: Said, *, types: tuple[TypeReport, ...] = ()
+    ) -> Verdict:
         report = evaluate(
             candidate.id,
             self.sets,
@@ -100,17 +102,13 @@ class Trial:
             is_right=self._is_right,
             grades=self.grades,
         )
-        report = replace(
-            report,
-            warnings=(*report.warnings, *said.vouched),
-            types=self._types(said.outputs),
-        )
+        report = replace(report, warnings=(*report.warnings, *said.vouched), types=types)
         if self.event.deployed.trained:
             return judge(report, self.limits)
         return judge_first(as_first(report))
 
     def _types(self, outputs: Outputs) -> tuple[TypeReport, ...]:
-        answers = ((outputs[row.id], row.target) for row in self.sets.current)
+        answers = ((outputs.get(row.id, ""), row.target) for row in self.sets.current)
         found = behaviour(self.event.deployed.task).by_type(answers)
         return tuple(TypeReport(name, hits) for name, hits in found.items())
 
@@ -125,7 +123,7 @@ class Trial:
         return before.outputs if before else None
 
     def _judged(self, candidate: Candidate, said: Said) -> tuple[Candidate, Verdict]:
-        return candidate, self._verdict(candidate, said)
+        return candidate, self._verdict(candidate, said, types=self._types(said.outputs))
 
     def _swept(self, candidate: Candidate, said: Said) -> tuple[Candidate, Said]:
         """A candidate that names entities at the threshold that serves traffic best.

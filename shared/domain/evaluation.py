@@ -110,7 +110,7 @@ class Limits:
     epsilon: int = 2
     target: float = 0.96
     assurance: float = 0.8
-    broken_per_repaired: float = 0.25
+    broken_per_repaired: float = 0.1
 
     def broken(self, report: EvaluationReport) -> tuple[str, ...]:
         """Names of the sets that lost more than they may, each by itself (paper §2.6 step 7)."""

@@ -70,16 +70,16 @@ def test_one_too_many_on_an_earlier_set_is_refused_and_named() -> None:
     assert verdict.sets == ("v2", "v3")
 
 
-def test_a_model_that_mostly_fails_may_break_one_for_four_it_repairs() -> None:
-    def ended(broken: int, *, failing: float = 0.6, limits: Limits = LIMITS) -> str:
+def test_a_model_that_mostly_fails_may_break_one_for_ten_it_repairs() -> None:
+    def ended(broken: int, *, failing: float = 0.8, limits: Limits = LIMITS) -> str:
         lost = a_set("regression", total=120, before=100, broken=broken)
         traffic = TrafficGain(0.3, 0.25, failing=failing)
-        # 25 of 50 failures are repaired: 30 % of the traffic.
+        # 25 of 50 failures are repaired: 40 % of the traffic.
         report = replace(a_report(fixed=25), regression=lost, traffic=traffic)
         return judge(report, limits).kind
 
-    # A quarter of that is 7.5 % of the traffic, or 18 of the 100 rows that 40 % of it stand for.
-    assert (ended(18), ended(19)) == ("admitted", "regressed")
+    # A tenth of that is 4 % of the traffic, or 20 of the 100 rows that a fifth of it stands for.
+    assert (ended(20), ended(21)) == ("admitted", "regressed")
     assert ended(3, failing=0.5) == "regressed"
     assert ended(3, limits=replace(LIMITS, broken_per_repaired=0.0)) == "regressed"
     # However rarely it is right: three quarters stay.
