@@ -86,10 +86,7 @@ def _rows(rows: Sequence[Entry]) -> Iterator[str]:
 
 
 def _complete(rows: Sequence[Entry]) -> dict[str, dict[str, list[Entry]]]:
-    """Rows by scenario and strategy, of the seeds that all strategies have; in order of seeds.
-
-    Of several budgets the largest that is complete for a scenario is taken alone.
-    """
+    """Rows by scenario and strategy, of the seeds that all strategies have; in order of seeds."""
     found: dict[str, dict[int, dict[str, Entry]]] = defaultdict(lambda: defaultdict(dict))
     for row in _of_one_budget(rows):
         found[row["scenario"]][row["seed"]][row["strategy"]] = row
@@ -105,6 +102,7 @@ def _complete(rows: Sequence[Entry]) -> dict[str, dict[str, list[Entry]]]:
 
 
 def _of_one_budget(rows: Sequence[Entry]) -> Iterator[Entry]:
+    """Of each scenario the rows of the largest budget that every strategy was given."""
     budgets: dict[str, set[int]] = defaultdict(set)
     for row in rows:
         budgets[row["scenario"]].add(row["budget"])

@@ -280,7 +280,11 @@ def test_the_table_says_where_search_is_not_ahead(finished: Benches) -> None:
     table = report(content)
     assert "search beats fixed, +10.00 points in the mean; ahead in 1 of 1 seeds" in table
     assert "search does not beat random, -5.00 points" in table
-    # A seed that is not finished says nothing yet.
+    # A seed that is not finished, or whose budgets are several, says nothing yet.
+    unequal = [
+        row | {"budget": row["budget"] + (row["strategy"] == "random")} for row in content["rows"]
+    ]
+    assert "beat" not in report(content | {"rows": unequal})
     content["rows"] = [row for row in content["rows"] if row["strategy"] != "fixed"]
     assert "beat" not in report(content)
 
