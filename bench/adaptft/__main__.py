@@ -9,7 +9,7 @@ into the work folder unless ``--out`` says otherwise.
 
 import os
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 from typing import Annotated
@@ -44,7 +44,7 @@ def main(  # noqa: PLR0917 - typer calls it by name
         str, typer.Option(help=f"Comma-separated, of {', '.join(ALL_ARMS)}; default all.")
     ] = "",
     quick_run: Annotated[
-        bool, typer.Option("--quick", help="One seed, two small stages, three arms.")
+        bool, typer.Option("--quick", help="One seed, six labels, two small stages, three arms.")
     ] = False,
     data: Annotated[Path, typer.Option(help="Folder of the data sets.")] = Path("../shared/data"),
     templates: Annotated[
@@ -118,7 +118,7 @@ def _scenario(name: str, device: str, quick_run: bool) -> Scenario:
     if name not in SCENARIOS:
         raise typer.BadParameter(f"scenario {name!r}: choose from {', '.join(SCENARIOS)}")
     scenario = SCENARIOS[name].on(device)
-    return replace(scenario, sizes=quick(scenario.sizes)) if quick_run else scenario
+    return quick(scenario) if quick_run else scenario
 
 
 def _arms(names: str) -> tuple[str, ...]:

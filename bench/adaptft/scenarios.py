@@ -140,14 +140,15 @@ SCENARIOS = {
 }
 
 
-def quick(sizes: Sizes) -> Sizes:
-    """Two small stages, for a run of minutes."""
-    return replace(
-        sizes,
-        first_test=min(60, sizes.first_test),
-        stage_rows=min(200, sizes.stage_rows),
+def quick(scenario: Scenario) -> Scenario:
+    """Few labels and two small stages, for a run of minutes."""
+    sizes = replace(
+        scenario.sizes,
+        first_test=min(60, scenario.sizes.first_test),
+        stage_rows=min(100, scenario.sizes.stage_rows),
         poison=(0.25, 0.40),
     )
+    return replace(scenario, sizes=sizes, most_labels=min(6, scenario.most_labels))
 
 
 def load_rows(scenario: Scenario, data: Path) -> tuple[Example, ...]:

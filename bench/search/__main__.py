@@ -20,6 +20,7 @@ from bench.search.runner import Bench
 from bench.search.strategies import Rules
 from bench.search.tables import report
 from services.controller.domain.budget import FEWEST
+from services.controller.domain.moves import DataGrid
 from shared.errors import PioneerError
 
 SCENARIOS = ("banking77", "clinc150", "snips")
@@ -32,6 +33,9 @@ def main(  # noqa: PLR0917 - typer calls it by name
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 1 to N, which draw the rows.")] = 3,
     trainings: Annotated[int, typer.Option(min=FEWEST, help="Each strategy's budget.")] = 8,
+    most_rows: Annotated[
+        int, typer.Option(min=300, help="The largest training set any strategy may ask for.")
+    ] = DataGrid().sizes[1],
     data: Annotated[Path, typer.Option(help="Folder of the data sets.")] = Path("../shared/data"),
     work: Annotated[Path | None, typer.Option(help="Folder for models.")] = None,
     out: Annotated[Path, typer.Option(help="The results file.")] = RESULTS,
@@ -40,7 +44,7 @@ def main(  # noqa: PLR0917 - typer calls it by name
     results = Results(out)
     bench = Bench(
         results,
-        Rules(trainings),
+        Rules.of(trainings, most_rows=most_rows),
         (work or _default_work()).resolve(),
         told("bench.search", sys.argv[1:]),
         _say,

@@ -50,6 +50,7 @@ def entry(
         "seed": case.seed,
         "strategy": strategy,
         "budget": rules.trainings,
+        "most_rows": rules.most_rows,
         "trainings": used.trainings,
         "iterations": len(run.iterations),
         "moves": [outcome.move.value for outcome in run.iterations],

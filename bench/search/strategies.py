@@ -34,6 +34,17 @@ class Rules:
     data: DataGrid = field(default_factory=DataGrid)
     search: SearchPolicy = field(default_factory=SearchPolicy)
 
+    @classmethod
+    def of(cls, trainings: int, *, most_rows: int) -> "Rules":
+        """With training sets of at most so many rows, for every strategy alike."""
+        least, _ = DataGrid().sizes
+        return cls(trainings, data=DataGrid(sizes=(min(least, most_rows), most_rows)))
+
+    @property
+    def most_rows(self) -> int:
+        """The largest training set that a strategy may ask for."""
+        return self.data.sizes[1]
+
     @property
     def budget(self) -> Budget:
         """Without a refit: the strategies are compared on what they find."""

@@ -67,10 +67,10 @@ def _verdicts(rows: Sequence[Entry]) -> Iterator[str]:
 
 def _rows(rows: Sequence[Entry]) -> Iterator[str]:
     yield (
-        "| scenario | seed | strategy | trainings | chosen | held-out score | regressions "
-        "| accuracy |"
+        "| scenario | seed | strategy | trainings | most rows | chosen | held-out score "
+        "| regressions | accuracy |"
     )
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for row in rows:
         score, broken = row["score"], row["regressions"]
         yield _line(
@@ -78,6 +78,7 @@ def _rows(rows: Sequence[Entry]) -> Iterator[str]:
             row["seed"],
             row["strategy"],
             f"{row['trainings']} of {row['budget']}",
+            row["most_rows"],
             row["chosen"],
             "–" if score is None else f"{score:.3f}",
             "–" if broken is None else broken,
@@ -102,17 +103,20 @@ def _complete(rows: Sequence[Entry]) -> dict[str, dict[str, list[Entry]]]:
 
 
 def _of_one_budget(rows: Sequence[Entry]) -> Iterator[Entry]:
-    """Of each scenario the rows of the largest budget that every strategy was given."""
-    budgets: dict[str, set[int]] = defaultdict(set)
+    """Of each scenario the rows of one budget and one bound on rows: what has most whole seeds."""
+    found: dict[str, dict[tuple[int, int], list[Entry]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        budgets[row["scenario"]].add(row["budget"])
-    for scenario, sizes in budgets.items():
-        own = [row for row in rows if row["scenario"] == scenario]
-        for size in sorted(sizes, reverse=True):
-            alike = [row for row in own if row["budget"] == size]
-            if set(STRATEGIES) <= {row["strategy"] for row in alike}:
-                yield from alike
-                break
+        found[row["scenario"]][row["budget"], row["most_rows"]].append(row)
+    for budgets in found.values():
+        yield from max(budgets.items(), key=lambda item: (_whole_seeds(item[1]), item[0]))[1]
+
+
+def _whole_seeds(rows: Sequence[Entry]) -> int:
+    """How many seeds every strategy has run."""
+    ran: dict[int, set[str]] = defaultdict(set)
+    for row in rows:
+        ran[row["seed"]].add(row["strategy"])
+    return sum(set(STRATEGIES) <= names for names in ran.values())
 
 
 def _line(*cells: object) -> str:

@@ -34,7 +34,7 @@ DESK = SCENARIOS["support_desk"]
 DATA = build(
     "support_desk",
     load_rows(DESK, Path()),
-    quick(DESK.sizes),
+    quick(DESK).sizes,
     seed=101,
     templates=Templates.DEVELOPMENT,
 )

@@ -244,7 +244,7 @@ def test_scenarios_hold_what_their_task_asks_for(name: str) -> None:
     learning = scenario.learning
     if learning.kind is TaskKind.GENERATION:
         assert learning.base_model == GEMMA and learning.form is not None
-    small, large = quick(scenario.sizes), scenario.on("cuda").sizes
+    small, large = quick(scenario).sizes, scenario.on("cuda").sizes
     assert small.stage_rows <= scenario.sizes.stage_rows <= large.stage_rows
     data = Path(__file__).resolve().parents[2].parent / "shared" / "data"
     if not (data / scenario.folder / scenario.file).exists():

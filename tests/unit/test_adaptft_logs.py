@@ -273,7 +273,7 @@ def test_noise_takes_the_shortest_texts(name: str, text: str) -> None:
 
 
 def test_quick_is_small_enough_for_the_sample() -> None:
-    data = made(sizes=quick(DESK.sizes))
+    data = made(sizes=quick(DESK).sizes)
     assert len(data.stages) == 3
     assert [stage.poison_share for stage in data.stages] == [0.0, 0.25, 0.40]
 
