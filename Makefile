@@ -13,8 +13,11 @@ READY := .venv/.ready
 demo: $(READY)
 	$(BIN)/python -m examples.demo --labels $(LABELS) $(if $(DATA),--data "$(DATA)")
 
+# One thread for each process: what is divided is files, not matrices.
 test: $(READY)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 \
+		--dist loadfile tests/unit tests/flow
+	$(BIN)/python -m pytest tests/connected tests/faults
 
 lint: $(READY)
 	$(BIN)/ruff check .

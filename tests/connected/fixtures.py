@@ -20,7 +20,7 @@ SETTINGS = {
     "PIONEER_MIN_FAILURES": "12",
     "PIONEER_QUIET_SECONDS": "4",
     "PIONEER_MAX_ITERATIONS": "1",
-    "PIONEER_POLL_SECONDS": "0.2",
+    "PIONEER_POLL_SECONDS": "0.5",
     "PIONEER_LOG_FORMAT": "text",
     # Another processor rounds differently; the limit of 2 is tested where nothing is random.
     "PIONEER_EPSILON": "6",

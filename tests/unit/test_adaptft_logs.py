@@ -24,6 +24,7 @@ from examples.demo.workload import Example
 from shared.domain.near_duplicates import NearDuplicateIndex
 from shared.domain.traces import Verdict
 from shared.errors import BadInput
+from tests.unit.floats import floats
 
 DESK = SCENARIOS["support_desk"]
 NOWHERE = Path("no-such-folder")
@@ -104,7 +105,7 @@ def test_the_clean_pool_has_as_many_rows_of_each_label(data: ScenarioData) -> No
     assert set(Counter(row.target for row in data.clean).values()) == {10}
 
 
-@given(st.floats(0.01, 0.8))
+@given(floats(0.01, 0.8))
 def test_rates_of_poison_reach_the_share_together(share: float) -> None:
     rates = poison_rates(share)
     clean = 1.0

@@ -34,6 +34,7 @@ from shared.domain.tasks import Task, TaskKind
 from shared.events import PatternSummary
 from tests.fakes.chat import Answers, RecordedChat, Reply, said
 from tests.fakes.documents import InMemoryDocuments
+from tests.unit.floats import floats
 from tests.unit.run_builders import (
     LIMITS,
     START,
@@ -318,7 +319,7 @@ def test_the_retraining_with_what_was_held_out_is_the_rules_alone() -> None:
 
 names = st.sampled_from(["1.1", "1.2", "2.1", "2.2", "3.1", "4.2", "", "x"])
 counts = st.none() | st.sampled_from([0, 1, 2, 3, 8, 16, 128, 10_000_000]) | st.integers(0, 25)
-floats = st.none() | st.sampled_from([0.0, 1e-9, 1e-4, 1e-3, 0.5, 1.0, 1e300]) | st.floats()
+floats = st.none() | st.sampled_from([0.0, 1e-9, 1e-4, 1e-3, 0.5, 1.0, 1e300]) | floats()
 words = st.none() | st.text(max_size=30)
 configurations = st.fixed_dictionaries(
     {

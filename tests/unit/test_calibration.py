@@ -13,9 +13,10 @@ from services.diagnoser.domain.calibration import (
     calibrate,
     expected_calibration_error,
 )
+from tests.unit.floats import floats
 
 outcomes = st.lists(
-    st.builds(Outcome, st.sampled_from("abc"), st.none() | st.floats(0, 1), right=st.booleans()),
+    st.builds(Outcome, st.sampled_from("abc"), st.none() | floats(0, 1), right=st.booleans()),
     max_size=80,
 )
 
@@ -93,7 +94,7 @@ def test_without_a_confidence_the_record_tells() -> None:
     assert record.calibrated("a", None) == pytest.approx(0.3, abs=0.02)
 
 
-@given(outcomes, st.sampled_from("abcd"), st.floats(0, 1), st.floats(0, 1))
+@given(outcomes, st.sampled_from("abcd"), floats(0, 1), floats(0, 1))
 def test_it_is_a_probability_and_keeps_the_order_within_a_label(
     seen: list[Outcome], label: str, one: float, other: float
 ) -> None:

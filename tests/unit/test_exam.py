@@ -22,6 +22,7 @@ from shared.domain.ids import derive_id
 from shared.domain.near_duplicates import NearDuplicateIndex, group_near_duplicates, normalise
 from shared.domain.rows import EvalRow, Row, dump_rows, guarded, load_rows, released
 from shared.errors import BadInput
+from tests.unit.floats import floats
 
 VERBS = ["pay", "cancel", "move", "read", "find", "stop", "block", "open"]
 THINGS = ["card", "rent", "refund", "meeting", "flight", "list", "alarm", "visa"]
@@ -53,11 +54,11 @@ rows_of_few_words = st.lists(
 ).map(made)
 specs = st.builds(
     ExamSpec,
-    share=st.floats(0.05, 0.9),
+    share=floats(0.05, 0.9),
     least=st.integers(1, 20),
     most=st.integers(1, 40),
-    negatives=st.floats(0, 0.5),
-    pairs=st.floats(0, 0.5),
+    negatives=floats(0, 0.5),
+    pairs=floats(0, 0.5),
     seed=st.integers(0, 3),
 )
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from services.diagnoser.auditing import audit_judges
@@ -28,7 +29,7 @@ def documents(monkeypatch: pytest.MonkeyPatch) -> InMemoryDocuments:
 
     monkeypatch.setattr(judge, "reading", reading)
     monkeypatch.delenv("PIONEER_LLM_BASE_URL", raising=False)
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(judge, "console", Console(width=200))
     return store
 
 

@@ -19,6 +19,7 @@ from services.diagnoser.domain.traffic import Traffic
 from shared.domain.traces import JudgedTrace, Verdict, VerdictSource
 from shared.domain.triage import Evidence, Family
 from tests.unit.desk_traffic import LABELS, clean_rows, planted, traffic_of
+from tests.unit.floats import floats
 
 FLIPS = 16
 
@@ -115,7 +116,7 @@ def test_a_wrong_correction_of_a_right_answer_is_a_reference_to_mend() -> None:
     assert evidence.probability == pytest.approx(0.9)
 
 
-@given(st.floats(0, 1))
+@given(floats(0, 1))
 def test_a_correction_that_is_hardly_doubted_is_no_evidence(wrong: float) -> None:
     found = evidence_for(row(LABELS[1], LABELS[0]), LABELS[2], wrong)
     assert bool(found) == (wrong >= 0.2)
@@ -148,7 +149,7 @@ def heeded(wrong: float, *, alone: bool = True, probability: float = 0.6) -> flo
     return found[0][0].probability
 
 
-@given(st.floats(0, 1), st.floats(0, 1), st.booleans(), st.sampled_from([0.3, 0.9, 1.0]))
+@given(floats(0, 1), floats(0, 1), st.booleans(), st.sampled_from([0.3, 0.9, 1.0]))
 def test_distance_counts_for_more_where_the_correction_is_doubted(
     one: float, other: float, alone: bool, probability: float
 ) -> None:

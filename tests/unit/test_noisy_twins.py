@@ -10,6 +10,7 @@ from services.synthesizer.domain.noisy_twins import noisy_twins
 from shared.domain.near_duplicates import normalise
 from shared.domain.rows import Role, TrainingRow
 from shared.domain.triage import FIXABLE_FAMILIES, Family
+from tests.unit.floats import floats
 
 VERBS = ["pay", "cancel", "move", "find", "Block", "send me"]
 THINGS = ["the card", "a refund", "my meeting", "flight", "the list", "an alarm"]
@@ -30,11 +31,11 @@ def training_rows(draw: st.DrawFn) -> list[TrainingRow]:
     return [row(at, text, answers[normalise(text)]) for at, text in enumerate(texts)]
 
 
-noises = st.dictionaries(st.sampled_from(sorted(FIXABLE_FAMILIES)), st.floats(0, 1), max_size=4)
+noises = st.dictionaries(st.sampled_from(sorted(FIXABLE_FAMILIES)), floats(0, 1), max_size=4)
 
 
 @settings(max_examples=60, deadline=None)
-@given(training_rows(), noises, st.floats(0, 1), st.integers(0, 5))
+@given(training_rows(), noises, floats(0, 1), st.integers(0, 5))
 def test_what_must_hold_of_all_twins(
     rows: list[TrainingRow], noise: dict[Family, float], share: float, seed: int
 ) -> None:

@@ -28,6 +28,7 @@ from shared.domain.pipeline import DataSpec, Method, Recipe
 from shared.domain.tasks import Task, TaskKind
 from shared.errors import BadInput
 from shared.events import PatternSummary
+from tests.unit.floats import floats
 from tests.unit.run_builders import (
     LIMITS,
     START,
@@ -401,7 +402,7 @@ results = st.builds(
     loads=st.sampled_from([True, True, True, False]),
 )
 worlds = st.lists(
-    st.tuples(results, results, st.floats(0, 20)), min_size=8, max_size=8
+    st.tuples(results, results, floats(0, 20)), min_size=8, max_size=8
 )  # one for each iteration: LoRA, full, minutes it takes
 
 

@@ -14,6 +14,7 @@ from services.verifier.domain.power import (
     rows_needed,
     smallest_detectable_drop,
 )
+from tests.unit.floats import floats
 
 counts = st.integers(0, 300)
 epsilons = st.integers(0, 6)
@@ -34,7 +35,7 @@ def test_mcnemar_of_a_known_table() -> None:
     assert 0 < mcnemar_p(0, 1000) < 1e-300
 
 
-@given(st.integers(1, 2000), st.floats(0.001, 0.999), epsilons)
+@given(st.integers(1, 2000), floats(0.001, 0.999), epsilons)
 def test_pass_probability_is_binomial(rows: int, drop: float, epsilon: int) -> None:
     expected = binom.cdf(epsilon, rows, drop)
     assert pass_probability(rows, drop, epsilon=epsilon) == pytest.approx(expected, abs=1e-9)
@@ -50,7 +51,7 @@ def test_smallest_detectable_drop_is_refused_four_times_in_five(rows: int, epsil
         assert smallest_detectable_drop(rows + 1, epsilon=epsilon) < drop
 
 
-@given(st.floats(0.005, 0.9), epsilons)
+@given(floats(0.005, 0.9), epsilons)
 def test_rows_needed_is_the_least_that_suffices(drop: float, epsilon: int) -> None:
     rows = rows_needed(drop, epsilon=epsilon)
     assert pass_probability(rows, drop, epsilon=epsilon) <= 0.2 + 1e-9

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
+from rich.console import Console
 from typer.testing import CliRunner
 
 from services.controller.domain.refusal import Refusal
@@ -37,7 +38,7 @@ def run(store: InMemoryDocuments, monkeypatch: pytest.MonkeyPatch) -> Run:
         yield store
 
     monkeypatch.setattr(runs, "reading", reading)
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(runs, "console", Console(width=200))
     return found
 
 

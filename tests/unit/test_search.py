@@ -21,6 +21,7 @@ from services.controller.domain.search import SearchPolicy, best_of, grown, prom
 from services.controller.domain.trends import by_gain
 from shared.domain.evaluation import Admitted
 from shared.domain.pipeline import Method, Recipe
+from tests.unit.floats import floats
 from tests.unit.run_builders import LIMITS, START, Result, a_run, iterated, recorded
 
 AMPLE = Budget(iterations=50, minutes=1000)
@@ -85,7 +86,7 @@ def test_no_pipeline_is_trained_twice(world: list[list[Result]], wide: int) -> N
         minutes=st.just(1000.0),
         trainings=st.none() | st.integers(2, 20),
         gpu_seconds=st.none() | st.floats(1, 60),
-        money=st.none() | st.floats(0.001, 0.02),
+        money=st.none() | floats(0.001, 0.02),
         hour_price=st.just(1.0),
     ),
 )

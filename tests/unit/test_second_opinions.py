@@ -10,8 +10,9 @@ from services.diagnoser.domain.signals.repetition import Repetitions
 from services.diagnoser.domain.triage import Triaged, decide
 from shared.domain.traces import JudgedTrace, Verdict, VerdictSource
 from shared.domain.triage import Evidence, Family, TriageKind, TriageVerdict, kind_of
+from tests.unit.floats import floats
 
-probabilities = st.floats(0, 1)
+probabilities = floats(0, 1)
 evidence = st.builds(
     Evidence, st.sampled_from(["a", "b"]), st.sampled_from(Family), probabilities, st.just("")
 )

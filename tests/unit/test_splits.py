@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from services.diagnoser.domain.splits import measured_passes, split_failures, training_pool
 from shared.domain.near_duplicates import NearDuplicateIndex, group_near_duplicates, normalise
 from shared.domain.traces import JudgedTrace, Verdict, VerdictSource
+from tests.unit.floats import floats
 
 VERBS = ["pay", "cancel", "move", "read", "find", "stop", "block", "open"]
 THINGS = ["card", "rent", "refund", "meeting", "flight", "list", "alarm", "visa"]
@@ -35,7 +36,7 @@ traces = st.lists(
     ),
     max_size=40,
 ).map(make)
-shares = st.floats(0.05, 0.95)
+shares = floats(0.05, 0.95)
 
 
 def distinct(count: int, label: str, start: int = 0) -> list[JudgedTrace]:
@@ -109,7 +110,7 @@ def test_another_seed_splits_otherwise() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(traces, traces, st.integers(0, 60), st.floats(0.3, 1.0))
+@given(traces, traces, st.integers(0, 60), floats(0.3, 1.0))
 def test_the_regression_set_repeats_nothing_and_avoids_what_is_trained_on(
     passes: list[JudgedTrace], repair: list[JudgedTrace], size: int, share: float
 ) -> None:

@@ -4,12 +4,12 @@ import json
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from services.synthesizer.domain.survey import Target, check_measures, target_from, target_of
 from shared.domain.survey import Measure, Surveyed, read_survey
 from shared.domain.tasks import Task, TaskKind
 from shared.errors import BadInput
+from tests.unit.floats import floats
 
 BERT = {"name": "BERT-base, 2020", "measure": "accuracy", "score": 0.937}
 OURS = {"name": "our rules", "measure": "Exact_Match", "score": 0.8, "source": "wiki"}
@@ -73,7 +73,7 @@ def test_a_target_that_is_asked_for_goes_first_and_the_data_last() -> None:
     assert target_of(0.5, asked=None, survey=()) == Target(0.95, "the data")
 
 
-@given(st.floats(0, 1), st.floats(0, 1, exclude_min=True))
+@given(floats(0, 1), floats(1e-9, 1))
 def test_a_target_is_never_above_what_a_locked_set_can_tell(baseline: float, score: float) -> None:
     survey = [ENTRIES[0].model_copy(update={"score": score})]
     found = target_of(baseline, asked=None, survey=survey).share

@@ -10,6 +10,7 @@ from shared.domain.entities import Entity, SeenEntity, write_answer
 from shared.domain.rows import EvalPart, EvalRow
 from shared.domain.tasks import Task, TaskKind
 from shared.tasks import behaviour
+from tests.unit.floats import floats
 
 IS_RIGHT = behaviour(Task(TaskKind.NER, ("PER",))).is_right
 TEXT = "Ada met Alan"
@@ -55,7 +56,7 @@ def test_what_the_gate_keeps_goes_before_what_is_right_more_often() -> None:
     assert best_threshold(said, rows, is_right=IS_RIGHT, keeps=lambda _: False) == 0.5
 
 
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(0, 3)), max_size=8))
+@given(st.lists(st.tuples(floats(0, 1), floats(0, 1), st.integers(0, 3)), max_size=8))
 def test_no_other_threshold_is_right_more_often(drawn: list[tuple[float, float, int]]) -> None:
     options: list[list[Entity]] = [[], [ADA], [ALAN], [ADA, ALAN]]
     rows = [row(str(at), *options[right]) for at, (_, _, right) in enumerate(drawn)]

@@ -8,6 +8,7 @@ from services.verifier.domain.gates import explain, judge
 from services.verifier.domain.traffic import traffic_gain
 from shared.domain.evaluation import Admitted, Limits, NotBetter, SetReport
 from shared.domain.rows import EvalPart, EvalRow
+from tests.unit.floats import floats
 
 
 def heldout(fixed: int, total: int) -> SetReport:
@@ -24,7 +25,7 @@ def test_one_broken_pass_outweighs_some_repairs() -> None:
     assert traffic_gain(heldout(12, 30), [guarded(2, 15)], **sure).mean < 0
 
 
-@given(fixed=st.integers(0, 30), broken=st.integers(0, 19), share=st.floats(0.01, 0.99))
+@given(fixed=st.integers(0, 30), broken=st.integers(0, 19), share=floats(0.01, 0.99))
 def test_more_repairs_and_fewer_breaks_are_never_worse(
     fixed: int, broken: int, share: float
 ) -> None:
@@ -36,7 +37,7 @@ def test_more_repairs_and_fewer_breaks_are_never_worse(
     assert mean(fixed + 1, broken) > mean(fixed, broken) > mean(fixed, broken + 1)
 
 
-@given(assurance=st.floats(0.5, 0.99), share=st.floats(0.01, 0.99))
+@given(assurance=floats(0.5, 0.99), share=floats(0.01, 0.99))
 def test_the_bound_lies_below_the_mean(assurance: float, share: float) -> None:
     gain = traffic_gain(heldout(3, 9), [guarded(1, 8)], failure_share=share, assurance=assurance)
     assert gain.at_least <= gain.mean

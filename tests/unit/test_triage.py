@@ -29,6 +29,7 @@ from tests.unit.desk_traffic import (
     traffic_of,
     trusted_rows,
 )
+from tests.unit.floats import floats
 
 HARMFUL = tuple(family for family in Family if kind_of(family) is not TriageKind.FIXABLE)
 FLIPS = 16
@@ -39,7 +40,7 @@ def evidence_of(families: tuple[Family, ...]) -> st.SearchStrategy[Evidence]:
         Evidence,
         st.sampled_from(["a", "b"]),
         st.sampled_from(families),
-        st.sampled_from([0.0, 0.3, 0.5, 0.9, 1.0]) | st.floats(0, 1),
+        st.sampled_from([0.0, 0.3, 0.5, 0.9, 1.0]) | floats(0, 1),
         st.sampled_from(["seen", "seen too"]),
     )
 
