@@ -158,7 +158,8 @@ class TaskPrepared(Event):
     ``material`` is a folder: ``rows.jsonl`` and ``task.json``. ``evaluation_set`` was built before
     anything else and is never learned from; its ``parts`` are counted by name. ``baseline`` is the
     share of it that a model of word counts has right, ``target`` what shall be reached, and
-    ``target_from`` in words what that comes from.
+    ``target_from`` in words what that comes from. ``dropped`` counts the given rows that are not
+    learned from, by reason: near-duplicates of the locked set are.
     """
 
     topic: ClassVar[str] = "task.prepared"
@@ -175,6 +176,7 @@ class TaskPrepared(Event):
     baseline: float
     target: float = Field(gt=0, le=1)
     target_from: str = ""
+    dropped: dict[str, int] = Field(default_factory=dict)
 
 
 class TaskRefused(Event):

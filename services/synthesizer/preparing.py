@@ -106,6 +106,7 @@ class Preparing:
             baseline=round(baseline, 4),
             target=target.share,
             target_from=target.origin,
+            dropped=held.dropped,
         )
 
 

@@ -44,9 +44,11 @@ def _(event: TaskSubmitted) -> str:
 def _(event: TaskPrepared) -> str:
     parts = ", ".join(f"{count} {part}" for part, count in event.parts.items())
     origin = f", from {event.target_from}" if event.target_from else ""
+    dropped = ", ".join(f"{count} {reason}" for reason, count in event.dropped.items())
+    without = f" (taken out: {dropped})" if dropped else ""
     return (
         f"{event.task.kind.value} of {len(event.task.labels)} labels: {event.rows} rows of "
-        f"{event.source} to learn, locked set of {parts}; counting words reaches "
+        f"{event.source} to learn{without}, locked set of {parts}; counting words reaches "
         f"{event.baseline:.3f}, the target is {event.target:g}{origin}"
     )
 

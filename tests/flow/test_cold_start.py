@@ -213,6 +213,23 @@ async def test_a_test_part_is_what_is_measured(house: House) -> None:
     assert {row.text for row in exam} <= {row.text for row in test}
 
 
+async def test_rows_that_nearly_say_what_is_measured_are_not_learned_and_counted(
+    house: House,
+) -> None:
+    near = [Row(row.id, f"{row.text} please", row.target) for row in ROWS[:4]]
+    test = [*rows_of(0, 8, start=200), *near]
+    await started(house, lines(ROWS), test=lines(test))
+    [prepared] = house.of(TaskPrepared)
+    exam = {r.text for r in load_rows(house.artifacts.get(prepared.evaluation_set), EvalRow)}
+    count = sum(row.text in exam for row in near)
+    assert count
+    assert prepared.dropped == {"near-duplicate of a row of the locked set": count}
+    assert prepared.rows == len(ROWS) - count
+    sentence = f"(taken out: {count} near-duplicate of a row of the locked set)"
+    assert sentence in narrate(prepared)
+    assert sentence in await told_of(house)
+
+
 async def test_a_name_in_the_catalogue_is_a_data_set(tmp_path: Path) -> None:
     folder = tmp_path / "sets" / "mail"
     folder.mkdir(parents=True)

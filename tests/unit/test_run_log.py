@@ -87,7 +87,7 @@ def test_how_a_training_set_came_out_is_told() -> None:
     came = Composition(rows=90, gold=50, hard=30, replay=10, labels=3, dropped={"too near": 4})
     last = replace(run.iterations[-1], composition=came)
     told = run_log(replace(run, iterations=(*run.iterations[:-1], last)))
-    assert "90 rows of 3 labels: 50 gold, 30 hard, 10 replay; taken out: 4 too near" in told
+    assert "90 rows of 3 labels: 50 gold, 30 hard, 10 replay (taken out: 4 too near" in told
 
 
 def test_what_could_not_be_trained_is_told() -> None:

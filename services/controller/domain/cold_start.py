@@ -95,4 +95,5 @@ def begin(event: TaskPrepared, plan: Iterate, now: datetime) -> Run:
         material=event.rows,
         target=event.target,
         target_from=event.target_from,
+        dropped=event.dropped,
     )

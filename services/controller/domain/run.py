@@ -4,7 +4,8 @@ Events come late and twice, so a transition that does not apply is an answer, no
 ``Ignored`` carries the run as it was.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from services.controller.domain.decision import Admission, Iterate
@@ -32,7 +33,8 @@ class Run:
     """A run as it is stored. ``id`` is derived from the diagnosis: a repeat finds the same run.
 
     The run of a cold start has a submitted task for its diagnosis, and the ``target`` of that:
-    ``target_from`` says what it comes from. ``hour_price`` is that of its beginning: whoever reads
+    ``target_from`` says what it comes from, ``dropped`` what of its rows is not learned from, by
+    reason. ``hour_price`` is that of its beginning: whoever reads
     the run may not have the controller's settings.
     """
 
@@ -50,6 +52,7 @@ class Run:
     patterns: tuple[PatternSummary, ...] = ()
     target: float | None = None
     target_from: str = ""
+    dropped: Mapping[str, int] = field(default_factory=dict)
     hour_price: float = 0.0
 
     @property

@@ -59,7 +59,7 @@ def _cold(run: Run) -> list[str]:
     origin = f", from {run.target_from}" if run.target_from else ""
     return [
         f"cold start from {run.deployed.version.base_model}: nothing is deployed",
-        f"material {run.diagnosis.sha256[:8]} of {run.material} rows, "
+        f"material {run.diagnosis.sha256[:8]} of {run.material} rows{_taken_out(run.dropped)}, "
         f"locked set {run.evaluation_set.sha256[:8]}, target {run.target or 0:g}{origin}",
     ]
 
@@ -69,12 +69,16 @@ def _asked(outcome: IterationOutcome) -> Iterator[str]:
     yield f"iteration {outcome.iteration}, {move}: {outcome.reason or 'no reason was kept'}"
     yield f"  data {outcome.training_set.sha256[:8]}, asked for {composed(outcome.data)}"
     if (came := outcome.composition) is not None:
-        dropped = ", ".join(f"{count} {reason}" for reason, count in came.dropped.items() if count)
         yield (
             f"    came out as {came.rows} rows of {came.labels} labels: {came.gold} gold, "
             f"{came.hard} hard, {came.replay} replay"
-            + (f"; taken out: {dropped}" if dropped else "")
+            + _taken_out(came.dropped)
         )
+
+
+def _taken_out(dropped: Mapping[str, int]) -> str:
+    told = ", ".join(f"{count} {reason}" for reason, count in dropped.items() if count)
+    return f" (taken out: {told})" if told else ""
 
 
 def _trained(outcome: IterationOutcome, graph: Graph, names: Mapping[str, str]) -> Iterator[str]:
