@@ -83,7 +83,9 @@ class ControllerHandlers:
             await self._refuse(event, "declined", reason)
 
     async def on_task_refused(self, event: TaskRefused) -> None:
-        await self._refuse(event, "failed", event.reason)
+        # A submission that comes twice may find its data changed; a run has one beginning and end.
+        if not await self._runs.repeat(event.run_id):
+            await self._refuse(event, "failed", event.reason)
 
     async def on_failures_diagnosed(self, event: FailuresDiagnosed) -> None:
         await self._runs.begin(event)

@@ -74,8 +74,7 @@ class Runs:
     async def begin(self, event: FailuresDiagnosed) -> None:
         """Start a run for a diagnosis, or decline it with a reason. Raises UnknownThing."""
         run_id = derive_id("run", event.id)
-        if known := await self._runs.get(run_id):
-            await self._repeat(known)
+        if await self.repeat(run_id):
             return
         record = await self._promotions.record(event.model)
         parent = deployed(record.state)
@@ -107,8 +106,7 @@ class Runs:
 
     async def begin_first(self, event: TaskPrepared) -> str | None:
         """Start the run of a cold start; why it cannot begin, in words, or None."""
-        if known := await self._runs.get(event.run_id):
-            await self._repeat(known)
+        if await self.repeat(event.run_id):
             return None
         if await self._models.get(event.model):
             return (
@@ -125,13 +123,20 @@ class Runs:
             await self._runs.create(run.id, run, [iteration_requested(run, run.state)])
         return None
 
-    async def _repeat(self, entry: Entry[Run]) -> None:
-        """Answer a repeated diagnosis: whoever asks again may have missed how its run ended."""
+    async def repeat(self, run_id: str) -> bool:
+        """Answer for a run that began: whoever asks again may have missed how it ended.
+
+        False where there is no such run.
+        """
+        entry = await self._runs.get(run_id)
+        if entry is None:
+            return False
         run = entry.state
         if isinstance(run.state, Iterating) or entry.outbox:
             await self._runs.flush(run.id)
         else:
             await self._runs.change(entry, run, [run_closed(run, run.state, self._clock())])
+        return True
 
     async def verified(self, event: CandidatesVerified) -> None:
         """Record an iteration's verdicts and go on as the policy decides. Raises UnknownThing."""

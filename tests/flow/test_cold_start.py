@@ -168,6 +168,16 @@ async def test_a_repeated_submission_changes_nothing(house: House) -> None:
     assert {e.outcome for e in house.of(RunClosed)} == {"promoted"}
 
 
+async def test_a_refusal_after_its_run_began_ends_nothing_twice(house: House) -> None:
+    """As when a repeated submission finds its data changed."""
+    closed = await started(house, lines(ROWS))
+    late = TaskRefused(
+        id="late", model=MODEL, run_id=closed.run_id, submission="submission", reason="changed"
+    )
+    await house.publish(late)
+    assert {(e.id, e.outcome) for e in house.of(RunClosed)} == {(closed.id, "promoted")}
+
+
 async def test_the_best_of_a_survey_is_the_target_and_the_log_says_so(house: House) -> None:
     told = [("weak", 0.2), ("fair", 0.5)]
     survey = tuple(Surveyed(name=n, measure=Measure.ACCURACY, score=s) for n, s in told)
