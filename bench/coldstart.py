@@ -3,7 +3,8 @@
 It goes through the real services, started here, by what ``pioneer start`` publishes. Beside it
 plain fine-tuning on all rows, once, from labels alone. Both are asked a test that neither saw.
 Seconds of training are those of one core: ``candidates`` all trainings together, ``waited`` the
-slowest of each iteration. Results are added to the JSON file by scenario.
+slowest of each iteration; ``cost`` is what trainings and inference take at ``--hour-price``, which
+is assumed: give the price of your machine. Results are added to the JSON file by scenario.
 
 What writes is trained from Gemma 3 270M, as packaged, or from ``--base-model``.
 """
@@ -34,6 +35,7 @@ from examples.demo.follow import Follower
 from examples.demo.production import BASE_MODEL, RUN_SETTINGS, production, until_closed
 from examples.demo.report import Stopwatch
 from examples.demo.screen import Screen
+from services.controller.domain.budget import HOUR
 from services.controller.domain.cold_start import plain as plain_recipe
 from services.controller.domain.moves import RecipeGrid
 from shared.adapters.artifacts import FsspecArtifacts
@@ -47,6 +49,8 @@ from shared.events import CandidatesTrained, Event, TaskPrepared, TaskSubmitted
 from shared.job_specs import CandidateSpec, FailedCandidate, TrainSpec
 from shared.jobs.base_models import GEMMA
 
+# About what a core of a general machine costs in dollars; a GPU costs some.
+HOUR_PRICE = 0.05
 RESULTS = Path(__file__).resolve().parent / "results" / "coldstart.json"
 
 
@@ -171,7 +175,9 @@ def plain_fine_tuning(case: Case, base_model: str) -> Plain:
     return Plain(round(case.score(answers), 4), len(rows), recipe.name, seconds)
 
 
-def report(case: Case, started: Started, plain: Plain | None) -> dict[str, Any]:
+def report(
+    case: Case, started: Started, plain: Plain | None, *, hour_price: float
+) -> dict[str, Any]:
     """The figures of one scenario, with the goals they are beside."""
     found: dict[str, Any] = {
         "measure": case.scenario.measure,
@@ -180,6 +186,7 @@ def report(case: Case, started: Started, plain: Plain | None) -> dict[str, Any]:
         "test_rows": len(case.test),
         "before": round(case.chance, 4),
         "cold_start": asdict(started),
+        "cost": cost(started, hour_price),
     }
     found["plain"] = asdict(plain) if plain else None
     if plain and started.score is not None and plain.score:
@@ -187,6 +194,12 @@ def report(case: Case, started: Started, plain: Plain | None) -> dict[str, Any]:
         found["part_of_plain_seconds"] = round(started.candidates_seconds / plain.train_seconds, 3)
     found["goals"] = goals(case, found)
     return found
+
+
+def cost(started: Started, hour_price: float) -> dict[str, float]:
+    """What all trainings and inference of the run take, as the controller's budget counts it."""
+    seconds = started.candidates_seconds + started.inference_seconds
+    return {"hour_price": hour_price, "money": round(seconds / HOUR * hour_price, 5)}
 
 
 def goals(case: Case, found: dict[str, Any]) -> list[dict[str, Any]]:
@@ -221,6 +234,9 @@ def main(  # noqa: PLR0917 - typer calls it by name
     iterations: Annotated[
         int, typer.Option(help="Most iterations of the run; 0: as the scenario has them.")
     ] = 0,
+    hour_price: Annotated[
+        float, typer.Option(min=0, help="Money for an hour of a core or GPU.")
+    ] = HOUR_PRICE,
     base_model: Annotated[
         str, typer.Option(help="Hugging Face id or folder; empty: MiniLM, or the packaged Gemma.")
     ] = "",
@@ -239,9 +255,13 @@ def main(  # noqa: PLR0917 - typer calls it by name
         base = base_model or (GEMMA if case.scenario.form else BASE_MODEL)
         screen = Screen(console)
         with screen.live():
-            settings = {"PIONEER_MAX_ITERATIONS": str(iterations or case.scenario.iterations)}
+            settings = {
+                "PIONEER_MAX_ITERATIONS": str(iterations or case.scenario.iterations),
+                "PIONEER_HOUR_PRICE": str(hour_price),
+            }
             started = asyncio.run(start(case, base, home, screen, settings))
-        found = report(case, started, plain_fine_tuning(case, base) if plain else None)
+        whole = plain_fine_tuning(case, base) if plain else None
+        found = report(case, started, whole, hour_price=hour_price)
     except PioneerError as error:
         console.print(f"[red]error:[/red] {error}\nlogs: {home / 'logs'}", highlight=False)
         sys.exit(1)

@@ -90,14 +90,17 @@ def test_the_report_compares_with_plain_fine_tuning(tmp_path: Path) -> None:
         inference_seconds=1.0,
         run_seconds=20.0,
     )
-    found = report(case, started, Plain(0.95, 10, "full", 20.0))
+    found = report(case, started, Plain(0.95, 10, "full", 20.0), hour_price=3.6)
     assert (found["share_of_plain"], found["part_of_plain_seconds"]) == (0.9474, 0.25)
-    assert "share_of_plain" not in report(case, started, None)
+    assert found["cost"] == {"hour_price": 3.6, "money": 0.006}
+    assert "share_of_plain" not in report(case, started, None, hour_price=0.0)
     assert found["goals"] == [{"of": "F1 of spam", "at_least": 0.98, "reached": 0.9, "met": False}]
     [share, part] = goals(replace(case, scenario=SCENARIOS["wikigold"]), found)
     assert (share["at_least"], share["reached"], share["met"]) == (0.97, 0.9474, False)
     assert (part["at_most"], part["reached"], part["met"]) == (0.25, 0.25, True)
-    none = goals(replace(case, scenario=SCENARIOS["wikigold"]), report(case, started, None))
+    none = goals(
+        replace(case, scenario=SCENARIOS["wikigold"]), report(case, started, None, hour_price=0.0)
+    )
     assert [goal["met"] for goal in none] == [False, False]
 
 

@@ -71,8 +71,7 @@ def _asked(outcome: IterationOutcome) -> Iterator[str]:
     if (came := outcome.composition) is not None:
         yield (
             f"    came out as {came.rows} rows of {came.labels} labels: {came.gold} gold, "
-            f"{came.hard} hard, {came.replay} replay"
-            + _taken_out(came.dropped)
+            f"{came.hard} hard, {came.replay} replay" + _taken_out(came.dropped)
         )
 
 
