@@ -4,7 +4,9 @@ It goes through the real services, started here, by what ``pioneer start`` publi
 plain fine-tuning on all rows, once, from labels alone. Both are asked a test that neither saw.
 Seconds of training are those of one core: ``candidates`` all trainings together, ``waited`` the
 slowest of each iteration; ``cost`` is what trainings and inference take at ``--hour-price``, which
-is assumed: give the price of your machine. Results are added to the JSON file by scenario.
+is assumed: give the price of your machine. ``before`` is the answer that most rows have, given to
+everything, ``zero_shot`` what the base model answers from names alone. Results are added to the
+JSON file by scenario; ``--zero-shot-only`` adds that to a row that is there.
 
 What writes is trained from Gemma 3 270M, as packaged, or from ``--base-model``.
 """
@@ -31,6 +33,7 @@ from bench.coldstart_data import (
     load_case,
 )
 from bench.command_line import told
+from bench.zero_shot import zero_shot
 from examples.demo.follow import Follower
 from examples.demo.production import BASE_MODEL, RUN_SETTINGS, production, until_closed
 from examples.demo.report import Stopwatch
@@ -237,6 +240,9 @@ def main(  # noqa: PLR0917 - typer calls it by name
     hour_price: Annotated[
         float, typer.Option(min=0, help="Money for an hour of a core or GPU.")
     ] = HOUR_PRICE,
+    zero_shot_only: Annotated[
+        bool, typer.Option("--zero-shot-only", help="Train nothing; ask the base model alone.")
+    ] = False,
     base_model: Annotated[
         str, typer.Option(help="Hugging Face id or folder; empty: MiniLM, or the packaged Gemma.")
     ] = "",
@@ -245,6 +251,7 @@ def main(  # noqa: PLR0917 - typer calls it by name
     """Exit code 0 when a first version was promoted, whatever its score."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     console = Console()
+    command = told("bench.coldstart", sys.argv[1:])
     if scenario not in SCENARIOS:
         console.print(f"scenario {scenario!r}: give one of {', '.join(SCENARIOS)}")
         sys.exit(2)
@@ -253,6 +260,12 @@ def main(  # noqa: PLR0917 - typer calls it by name
     try:
         case = load_case(data, scenario, seed=seed, most_rows=most_rows)
         base = base_model or (GEMMA if case.scenario.form else BASE_MODEL)
+        untrained = {"zero_shot": round(case.score(zero_shot(case, base)), 4)}
+        if zero_shot_only:
+            _write(out, scenario, untrained | {"zero_shot_command": command}, beside=True)
+            console.print_json(data=untrained)
+            shutil.rmtree(home, ignore_errors=True)
+            return
         screen = Screen(console)
         with screen.live():
             settings = {
@@ -265,19 +278,20 @@ def main(  # noqa: PLR0917 - typer calls it by name
     except PioneerError as error:
         console.print(f"[red]error:[/red] {error}\nlogs: {home / 'logs'}", highlight=False)
         sys.exit(1)
-    command = told("bench.coldstart", sys.argv[1:])
     total = round(time.monotonic() - began, 1)
-    _write(out, scenario, {"command": command, "seconds": total} | found)
+    told_first = {"command": command, "zero_shot_command": command, "seconds": total}
+    _write(out, scenario, told_first | found | untrained)
     console.print_json(data=found)
     shutil.rmtree(home, ignore_errors=True)
     sys.exit(0 if started.outcome == "promoted" else 1)
 
 
-def _write(out: Path, scenario: str, found: dict[str, Any]) -> None:
-    """What was not measured this time stays as it is."""
+def _write(out: Path, scenario: str, found: dict[str, Any], *, beside: bool = False) -> None:
+    """Other scenarios stay as they are; ``beside``: so does what else is known of this one."""
     known = json.loads(out.read_text()) if out.exists() else {}
+    known[scenario] = (known.get(scenario, {}) if beside else {}) | found
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(known | {scenario: found}, indent=1, ensure_ascii=False) + "\n")
+    out.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -116,14 +116,14 @@ SCENARIOS = {
         Scenario(
             "arc_challenge",
             "arc_challenge",
-            Sizes(20, 60, 100),
+            Sizes(10, 40, 60),
             learning=writer(_CHOICE, epochs=2),
             gpu_sizes=Sizes(40, 150, 260),
         ),
         Scenario(
             "svamp",
             "svamp",
-            Sizes(80, 50, 100),
+            Sizes(40, 40, 60),
             learning=writer(_SUM, epochs=3, free=True),
             file="test.jsonl",
             gpu_sizes=Sizes(100, 60, 120),
@@ -131,7 +131,7 @@ SCENARIOS = {
         Scenario(
             "scitldr",
             "scitldr",
-            Sizes(40, 24, 40),
+            Sizes(16, 16, 24),
             learning=writer(_SUMMARY, epochs=2, free=True),
             most_words=40,
             gpu_sizes=Sizes(100, 90, 120),

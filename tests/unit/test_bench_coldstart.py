@@ -8,9 +8,11 @@ import pytest
 
 from bench.coldstart import Plain, Started, goals, report
 from bench.coldstart_data import SCENARIOS, load_case
+from bench.zero_shot import words_of_name, zero_shot
 from shared.domain.near_duplicates import NearDuplicateIndex
 from shared.domain.tasks import TaskKind
 from shared.errors import BadInput
+from shared.jobs.base_models import MINILM
 
 
 def written(folder: Path, name: str, rows: list[tuple[str, str]]) -> None:
@@ -114,6 +116,30 @@ def test_intents_are_written_by_what_writes(tmp_path: Path) -> None:
     # What is right is told as at the gate: blanks around it are no other answer.
     assert case.score([" PlayMusic"]) == 1
     assert case.score(["PlayMusic it is"]) == 0
+
+
+@pytest.mark.parametrize("label", ["AddToPlaylist", "add_to_playlist", "add-to playlist"])
+def test_the_names_of_labels_are_read_as_words(label: str) -> None:
+    assert words_of_name(label) == "add to playlist"
+
+
+def test_an_untrained_model_names_no_entity(tmp_path: Path) -> None:
+    tokens, tags = ["Anna", "sings"], ["B-PER", "O"]
+    for name in ("train.jsonl", "test.jsonl"):
+        (tmp_path / "wikigold").mkdir(exist_ok=True)
+        row = {"tokens": [name, *tokens], "tags": ["O", *tags]}
+        (tmp_path / "wikigold" / name).write_text(json.dumps(row))
+    case = load_case(tmp_path, "wikigold", seed=1)
+    assert case.score(zero_shot(case, "not loaded")) == 0
+
+
+def test_an_untrained_classifier_takes_the_nearest_name(tmp_path: Path) -> None:
+    rows = [("refund my payment", "refund"), ("the weather in spain", "weather_forecast")]
+    written(tmp_path / "snips", "train.jsonl", rows)
+    asked = [("will it rain tomorrow", "weather_forecast"), ("i want my money back", "refund")]
+    written(tmp_path / "snips", "test.jsonl", asked)
+    case = load_case(tmp_path, "snips", seed=1)
+    assert case.score(zero_shot(case, MINILM)) == 1
 
 
 def test_a_missing_data_set_is_said(tmp_path: Path) -> None:
