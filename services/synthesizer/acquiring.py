@@ -12,7 +12,7 @@ from shared.domain.answer_form import Scorer
 from shared.domain.artifacts import ArtifactRef
 from shared.domain.row_files import PlacedRow, kind_of, read_rows
 from shared.domain.survey import Surveyed
-from shared.domain.tasks import Task, TaskKind
+from shared.domain.tasks import Task
 from shared.errors import BadInput
 from shared.events import TaskSubmitted
 from shared.ports import ArtifactStore
@@ -92,16 +92,17 @@ class Acquiring:
                 "--data, or a chat model that writes some with PIONEER_LLM_BASE_URL and "
                 "PIONEER_LLM_MODEL"
             )
-        if kind is not TaskKind.CLASSIFICATION:
-            raise BadInput(
-                f"a chat model writes rows for {TaskKind.CLASSIFICATION.value} only, this is "
-                f"{kind.value}: give rows with --data"
-            )
-        seeds = await write_seeds(
-            self._chat, event.description, event.labels, self._seeding, run_id=event.run_id
+        base = base_of(kind, event.base_model)
+        rows = await write_seeds(
+            self._chat,
+            kind,
+            event.description,
+            self._seeding,
+            labels=event.labels,
+            form=event.form,
+            run_id=event.run_id,
         )
-        rows = seeds.placed()
-        task, base = task_of(rows, kind, form=event.form), base_of(kind, event.base_model)
+        task = task_of(rows, kind, labels=event.labels, form=event.form)
         return Acquired(task, base, rows, (), source="chat", survey=event.survey)
 
     def _file(self, rows: ArtifactRef | None, test: ArtifactRef | None) -> DataSet:

@@ -33,7 +33,8 @@ class SynthesizerSettings(ChatSettings, ServiceSettings):
     )
     seed_rows: Annotated[int, Field(ge=4, le=500)] = Field(
         default=24,
-        description="Rows of each label that the chat model writes for a task without data.",
+        description="Rows of each label, entity type or kind of request that the chat model writes "
+        "for a task without data.",
     )
     catalogue: Path | None = Field(
         default=None,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.domain.bio import from_tokens
-from shared.domain.entities import write_answer
+from shared.domain.entities import read_answer, write_answer
 from shared.domain.ids import derive_id
 from shared.domain.tasks import TaskKind
 from shared.domain.tested_answers import with_tests
@@ -84,6 +84,17 @@ def labelled(text: str, label: str, place: str) -> PlacedRow:
     return PlacedRow(derive_id("row", text, label), text, label, place, (label,))
 
 
+def tagged(text: str, target: str, place: str) -> PlacedRow:
+    """A row of a text and its entities, as answers write them."""
+    types = tuple(sorted({entity.type for entity in read_answer(target)}))
+    return PlacedRow(derive_id("row", text, target), text, target, place, types)
+
+
+def written(prompt: str, answer: str, place: str, *, rationale: str = "") -> PlacedRow:
+    """A row of a request and its answer, which names no labels."""
+    return PlacedRow(derive_id("row", prompt, answer), prompt, answer, place, (), rationale)
+
+
 def _labelled(text: Any, label: Any, place: str) -> PlacedRow:
     if not isinstance(text, str) or not text.strip():
         raise BadInput(f"{place}: text {text!r} says nothing: write it or take the row out")
@@ -99,8 +110,7 @@ def _written(prompt: Any, answer: Any, rationale: Any, place: str) -> PlacedRow:
         raise BadInput(f"{place}: answer {answer!r} is no text: write it or take the row out")
     if rationale is not None and not isinstance(rationale, str):
         raise BadInput(f"{place}: rationale {rationale!r} is no text: write one or leave it out")
-    target = answer.strip()
-    return PlacedRow(derive_id("row", prompt, target), prompt, target, place, (), rationale or "")
+    return written(prompt, answer.strip(), place, rationale=rationale or "")
 
 
 def _with_tests(row: PlacedRow, tests: Any) -> PlacedRow:
@@ -117,9 +127,7 @@ def _tagged(tokens: Any, tags: Any, place: str) -> PlacedRow:
     if not tokens:
         raise BadInput(f"{place} has no tokens: write them or take the row out")
     text, entities = from_tokens(tokens, tags, row=place)
-    target = write_answer(entities, text)
-    types = tuple(sorted({entity.type for entity in entities}))
-    return PlacedRow(derive_id("row", text, target), text, target, place, types)
+    return tagged(text, write_answer(entities, text), place)
 
 
 def _texts(found: Any) -> bool:

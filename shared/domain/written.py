@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Generic, Protocol, TypeVar
 
 from pydantic import AfterValidator
 
@@ -28,22 +28,35 @@ class WrittenRow(Answer):
     label: str
 
 
+class Written(Protocol):
+    """A row with an input and the label it was asked for."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def label(self) -> str: ...
+
+
+R = TypeVar("R", bound=Written)
+
+
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Generic[R]):
     """Rows to use, in the order written, and how many were refused for which reason."""
 
-    rows: tuple[WrittenRow, ...]
+    rows: tuple[R, ...]
     refused: dict[str, int]
 
 
 def accept_written(
-    rows: Sequence[WrittenRow],
+    rows: Sequence[R],
     *,
     labels: Collection[str],
     evaluation_texts: Iterable[str],
     known_texts: Iterable[str] = (),
     max_words: int = MAX_WORDS,
-) -> Accepted:
+) -> Accepted[R]:
     """Rows that say something new with an allowed label, and that nothing is measured on.
 
     The first of several near-duplicates stays.
@@ -52,7 +65,7 @@ def accept_written(
     measured = NearDuplicateIndex(evaluation_texts).match_each(texts)
     known = NearDuplicateIndex(known_texts).match_each(texts)
     groups = group_near_duplicates(texts)
-    kept: list[WrittenRow] = []
+    kept: list[R] = []
     refused: dict[str, int] = {}
     used: set[int] = set()
     for at, row in enumerate(rows):

@@ -13,7 +13,8 @@ from services.controller.domain.run import Run
 from services.controller.domain.run_log import run_log
 from shared.chat.ports import ChatCall
 from shared.cli.narrate import narrate
-from shared.domain.answer_form import AnswerForm, Scorer
+from shared.domain.answer_form import AnswerForm, Extractor, Scorer
+from shared.domain.entities import read_answer
 from shared.domain.near_duplicates import NearDuplicateIndex
 from shared.domain.pipeline import Method
 from shared.domain.rows import EvalRow, Row, TrainingRow, load_rows
@@ -432,3 +433,88 @@ async def test_without_rows_a_chat_model_writes_them(written: House) -> None:
     assert closed.outcome == "promoted", closed.reason
     calls = written.documents.collections["chat_calls"].values()
     assert {call["run_id"] for call in calls} == {closed.run_id}
+
+
+NAMES = {
+    "PER": ("Ada", "Bert", "Cleo", "Dora", "Emil", "Fritz", "Gerda", "Hugo"),
+    "LOC": ("Rome", "Oslo", "Bonn", "Kyiv", "Lima", "Paris", "Turin", "Delhi"),
+}
+
+
+def named_in(text: str) -> list[dict[str, str]]:
+    return [
+        {"type": kind, "words": word}
+        for kind, names in NAMES.items()
+        for word in names
+        if word in text.split()
+    ]
+
+
+def tagger_author(call: ChatCall) -> Reply:
+    """Writes texts of the sort asked for, once with a name that is not there."""
+    match call.schema_name:
+        case "propose_entity_types":
+            return said({"types": [{"name": kind, "meaning": "a name"} for kind in NAMES]})
+        case "write_entity_seeds":
+            turn = call.user.count(" written-already>")
+            sort = next((k for k in NAMES if f"of the type {k};" in call.user), None)
+            names = NAMES[sort] if sort else ("nothing",) * 8
+            texts = [
+                " ".join([name, *filler[turn % 2 :], f"w{turn}{at}"])
+                for at, (name, filler) in enumerate(zip(names, _fillers(turn), strict=True))
+            ]
+            rows = [{"text": text, "entities": named_in(text)} for text in texts]
+            slip = {"text": "who was it then", "entities": [{"type": "PER", "words": "Zoe"}]}
+            return said({"rows": [*rows, slip]})
+        case _:
+            told = [line for line in call.user.splitlines() if line.startswith('"')][1:]
+            return said({"read": [{"entities": named_in(line.strip('"'))} for line in told]})
+
+
+async def test_without_rows_a_chat_model_writes_texts_with_their_entities(tmp_path: Path) -> None:
+    async with built_house(tmp_path, chat=RecordedChat(tagger_author), seed_rows=20) as house:
+        closed = await started(house, None, description="extract entities of biographies")
+        [prepared] = house.of(TaskPrepared)
+        assert prepared.source == "chat"
+        assert prepared.task == Task(TaskKind.NER, ("LOC", "PER"))
+        rows = load_rows(house.artifacts.get_folder(prepared.material)["rows.jsonl"], Row)
+        assert {len(read_answer(row.target)) for row in rows} == {0, 1}
+        assert all("Zoe" not in row.target for row in rows)
+        assert closed.outcome == "promoted", closed.reason
+
+
+def clerk(call: ChatCall) -> Reply:
+    """Writes sums, every fourth of them wrong; asked again it counts rightly."""
+    if call.schema_name == "write_answer_seeds":
+        kind = call.user.splitlines()[0]
+        base = sum(map(ord, kind)) + 40 * call.user.count(" written-already>")
+        sums = [(base + n, 3 * n + 1) for n in range(12)]
+        rows = [
+            {"request": f"add {a} and {b}", "answer": str(a + b + (n % 4 == 0))}
+            for n, (a, b) in enumerate(sums)
+        ]
+        return said({"rows": rows})
+    told = [line for line in call.user.splitlines() if line.startswith('"add')]
+    counted = [sum(int(w) for w in line.strip('"').split() if w.isdigit()) for line in told]
+    return said({"read": [{"answer": f"That is {count}"} for count in counted]})
+
+
+async def test_without_rows_a_chat_model_writes_requests_and_answers(tmp_path: Path) -> None:
+    form = AnswerForm(extractor=Extractor.NUMBER, chat_template="plain")
+    async with built_house(tmp_path, chat=RecordedChat(clerk), seed_rows=20) as house:
+        await started(house, None, description="solve sums", form=form)
+        [prepared] = house.of(TaskPrepared)
+        assert (prepared.source, prepared.task) == ("chat", Task(TaskKind.GENERATION, (), form))
+        rows = load_rows(house.artifacts.get_folder(prepared.material)["rows.jsonl"], Row)
+        assert len(rows) > 20
+        for row in rows:
+            a, b = (int(word) for word in row.text.split() if word.isdigit())
+            assert row.target == str(a + b)
+
+
+async def test_answers_that_nothing_confirms_are_not_written(tmp_path: Path) -> None:
+    form = AnswerForm(Scorer.JUDGE, chat_template="plain")
+    async with built_house(tmp_path, chat=RecordedChat(clerk)) as house:
+        closed = await started(house, None, description="answer letters", form=form)
+        assert closed.outcome == "failed"
+        assert "cannot be confirmed by the scorer 'chat_judge'" in closed.reason

@@ -22,16 +22,6 @@ from services.synthesizer.domain.choices import choices
 from services.synthesizer.domain.exam import ExamSpec, hold_out
 from services.synthesizer.domain.families import base_of, decide_family
 from services.synthesizer.domain.first_set import compose_first
-from services.synthesizer.domain.seeds import (
-    ReadAnswer,
-    ReadLabel,
-    Seeds,
-    SeedsAnswer,
-    confirmed,
-    grown,
-    seeds_question,
-    well_formed,
-)
 from services.synthesizer.domain.survey import target_from, word_baseline
 from services.synthesizer.domain.task_data import check_rows, task_of
 from services.trainer.domain.plan import plan_training
@@ -46,7 +36,6 @@ from shared.domain.row_files import PlacedRow, kind_of, read_rows
 from shared.domain.rows import EvalPart, EvalRow, Role, Row, TrainingRow, dump_rows, load_rows
 from shared.domain.tasks import Task, TaskKind
 from shared.domain.tested_answers import with_tests
-from shared.domain.written import WrittenRow
 from shared.errors import BadInput
 from shared.events import Composition, TaskPrepared, TrainingSetSynthesized
 from tests.unit.run_builders import ref
@@ -438,44 +427,6 @@ def test_a_first_promotion_founds_the_record() -> None:
     assert found.earlier_evaluations == (ref("locked"),)
     again = registry.promote(record, checkpoint, cause="run", reason="good", now=NOW)
     assert again is record
-
-
-# Seeds
-
-
-def written(*texts: str, label: str = "a") -> SeedsAnswer:
-    return SeedsAnswer(rows=tuple(WrittenRow(text=text, label=label) for text in texts))
-
-
-NONE_YET = Seeds({"a": (), "b": ()}, {})
-
-
-def test_a_label_is_learned_only_when_it_is_read_again() -> None:
-    rows, refused = well_formed(
-        "a", written("where is it", "where is it?", "gone for good"), NONE_YET
-    )
-    assert [row.text for row in rows] == ["where is it", "gone for good"]
-    assert sum(refused.values()) == 1
-    read = ReadAnswer(read=(ReadLabel(label="a"), ReadLabel(label="b")))
-    kept, lost = confirmed(rows, read)
-    assert [row.text for row in kept] == ["where is it"]
-    assert list(lost.values()) == [1]
-    assert confirmed(rows, None)[0] == ()
-    assert confirmed(rows, ReadAnswer(read=(ReadLabel(label="a"),)))[0] == ()
-
-
-def test_no_text_is_of_two_labels() -> None:
-    seeds = grown(NONE_YET, "a", written("where is it").rows, ())
-    seeds = grown(seeds, "b", written("where is it", label="b").rows, ())
-    assert seeds.missing(1) == {"b": 1}
-    [row] = seeds.placed()
-    assert (row.target, row.place) == ("a", "written a:1")
-
-
-def test_another_turn_is_another_question() -> None:
-    asked = [seeds_question("sort mail", "a", ("a", "b"), (), count=4, turn=n) for n in (0, 1)]
-    assert asked[0].id != asked[1].id
-    assert asked[0].choices == {"label": ("a",)}
 
 
 # Data sets by name
