@@ -92,8 +92,9 @@ class RecipeGrid:
     def for_task(self, task: Task) -> "RecipeGrid":
         """The same grid, for a model that writes where the task has a form of answers.
 
-        Such a model starts with its task's prompt and way of answering, at gentler rates, and
-        learns from targets alone: its soft targets would be a whole vocabulary at every token.
+        Such a model starts with its task's prompt and way of answering, at gentler rates, in
+        smaller batches, since it often has few rows, and learns from targets alone: its soft
+        targets would be a whole vocabulary at every token.
         One that names entities learns a new head on every word from few texts: in smaller
         batches, at higher rates. It has a nearer blend too: an answer is right as a whole, so a
         single word that changed sides breaks it.
@@ -119,7 +120,8 @@ class RecipeGrid:
             full_rate=5e-5,
             full_epochs=3,
             least_epochs=2,
-            batch_size=16,
+            steps=2 * self.steps,
+            batch_size=8,
             congruence=0.0,
             blends=(),
             max_tokens=task.form.max_tokens,
